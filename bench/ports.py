@@ -1,0 +1,49 @@
+"""Loopback ports: free ones to listen on, and waiting until a server answers on one."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import time
+
+from bench.processes import HarnessError, OwnedProcess
+
+READY_SECONDS = 30.0
+
+
+def free_ports(count: int) -> tuple[int, ...]:
+    """Distinct loopback ports that nothing listens on now."""
+    # All are held open together, so that the kernel cannot hand out one of them twice.
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return tuple(one.getsockname()[1] for one in sockets)
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def status_of(port: int, path: str = "/") -> int | None:
+    """The status a GET gets on a loopback port, None when there is no answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+
+
+def wait_until_answering(process: OwnedProcess, port: int, path: str = "/") -> None:
+    """Wait for a 200. Raises HarnessError with the process's log when it ends or takes too long."""
+    deadline = time.monotonic() + READY_SECONDS
+    while (status := status_of(port, path)) != 200:
+        process.check_alive()
+        if time.monotonic() > deadline:
+            raise HarnessError(
+                f"{process.name} did not answer 200 on 127.0.0.1:{port}{path} in {READY_SECONDS:.0f} s"
+                f" (last: {status}):\n{process.log_tail()}"
+            )
+        time.sleep(0.05)
