@@ -1,0 +1,1 @@
+"""The new services that the PHP shop is moved onto, one package each."""
