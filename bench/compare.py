@@ -2,8 +2,8 @@
 
     python -m bench.compare --name figway --pid PID --port PORT
 
-The proxy must forward to the origin, which this command starts on fixed ports: legacy on 9601, new on 9602.
-`--command` starts the proxy too: give it the whole command line in one argument.
+The proxy must forward to the origin, which this command starts on fixed ports: legacy on 9601,
+new on 9602. `--command` starts the proxy too: give it the whole command line in one argument.
 """
 
 from __future__ import annotations

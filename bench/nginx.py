@@ -12,8 +12,8 @@ daemon off;
 worker_processes 1;
 error_log stderr error;
 pid nginx.pid;
-worker_rlimit_nofile 16384;
-events { worker_connections 8192; }
+worker_rlimit_nofile 32768;
+events { worker_connections 16384; }
 """
 
 

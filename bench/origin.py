@@ -13,7 +13,12 @@ DOCUMENT = json.dumps(
     {
         "sku": "TF-000040",
         "name": "Cordless red drill 18 V",
-        "price": {"currency": "EUR", "net": 11755, "gross": 13988, "tiers": [[1, 13988], [5, 12990]]},
+        "price": {
+            "currency": "EUR",
+            "net": 11755,
+            "gross": 13988,
+            "tiers": [[1, 13988], [5, 12990]],
+        },
         "stock": {"berlin": 14, "hamburg": 3, "munich": 0, "cologne": 27, "leipzig": 5},
         "rating": {"mean": 4.6, "votes": 318},
         "text": "Brushless motor, two gears, 60 Nm. With two batteries, charger and case. "

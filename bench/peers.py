@@ -20,7 +20,7 @@ Start = Callable[[Path, int, int, int | None], OwnedProcess]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
-    """A proxy under comparison: `start(folder, port, origin_port, core)` and how to ask its version."""
+    """A proxy under comparison: `start(folder, port, origin_port, core)`, and its version."""
 
     name: str
     start: Start
@@ -51,7 +51,7 @@ def _start_haproxy(folder: Path, port: int, origin_port: int, core: int | None) 
         f"""
 global
   nbthread 1
-  maxconn 8192
+  maxconn 16384
 defaults
   mode http
   timeout connect 5s

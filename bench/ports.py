@@ -36,14 +36,16 @@ def status_of(port: int, path: str = "/") -> int | None:
         connection.close()
 
 
-def wait_until_answering(process: OwnedProcess, port: int, path: str = "/") -> None:
+def wait_until_answering(
+    process: OwnedProcess, port: int, path: str = "/", *, seconds: float = READY_SECONDS
+) -> None:
     """Wait for a 200. Raises HarnessError with the process's log when it ends or takes too long."""
-    deadline = time.monotonic() + READY_SECONDS
+    deadline = time.monotonic() + seconds
     while (status := status_of(port, path)) != 200:
         process.check_alive()
         if time.monotonic() > deadline:
             raise HarnessError(
-                f"{process.name} did not answer 200 on 127.0.0.1:{port}{path} in {READY_SECONDS:.0f} s"
+                f"{process.name} did not answer 200 on 127.0.0.1:{port}{path} in {seconds:.0f} s"
                 f" (last: {status}):\n{process.log_tail()}"
             )
         time.sleep(0.05)

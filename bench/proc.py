@@ -26,7 +26,7 @@ class ProcessEntry:
 
     @classmethod
     def parse(cls, line: str) -> Self:
-        """Read one stat line. The name stands in parentheses and may hold spaces and parentheses."""
+        """Read one stat line. The name stands in parentheses and may itself hold some."""
         pid, rest = line.split(" (", 1)
         name, fields_text = rest.rsplit(") ", 1)
         fields = fields_text.split()
@@ -71,6 +71,15 @@ def descendants(root: int, entries: list[ProcessEntry]) -> tuple[ProcessEntry, .
     return tuple(found)
 
 
+def command_line(pid: int) -> str:
+    """The command of a process with its arguments, empty when it has ended."""
+    try:
+        raw = (PROC / str(pid) / "cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+    return raw.rstrip(b"\0").replace(b"\0", b" ").decode(errors="replace")
+
+
 def cpu_ticks(tree: tuple[ProcessEntry, ...]) -> int:
     """User and system time of a whole tree in ticks, with children that have already ended."""
     return sum(entry.own_ticks + entry.reaped_ticks for entry in tree)
@@ -82,7 +91,7 @@ def memory_kib(pid: int, field: str = "VmRSS") -> int:
 
 
 def parse_memory(status: str, field: str) -> int:
-    """One figure out of the text of /proc/PID/status, in KiB. Raises KeyError when it is not there."""
+    """One figure out of the text of /proc/PID/status, in KiB. Raises KeyError without it."""
     for line in status.splitlines():
         name, _, value = line.partition(":")
         if name == field:

@@ -41,7 +41,7 @@ def pinned(arguments: Sequence[str], core: int | None) -> list[str]:
 
 
 class OwnedProcess:
-    """One started command and everything it starts. Ends with the `with` block, whatever happens."""
+    """One started command and all it starts. Ends with the `with` block, whatever happens."""
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class OwnedProcess:
             self._signal_group(signal.SIGKILL)
             self._process.wait()
         for entry in tree:
-            _kill_if_same(entry)
+            _end_leftover(entry)
         self._log_file.close()
 
     def _signal_group(self, number: signal.Signals) -> None:
@@ -115,12 +115,19 @@ class OwnedProcess:
         self.stop()
 
 
-def _kill_if_same(entry: ProcessEntry) -> None:
-    """Kill a process left over from a tree, unless its id has gone to another one."""
-    deadline = time.monotonic() + 1.0
+def _end_leftover(entry: ProcessEntry) -> None:
+    """End a process left over from a tree: it gets a second to follow, then SIGKILL."""
+    if not _gone_within(entry, 1.0):
+        os.kill(entry.pid, signal.SIGKILL)
+        _gone_within(entry, 1.0)
+
+
+def _gone_within(entry: ProcessEntry, seconds: float) -> bool:
+    """Whether the process ends in time. Its id may have gone to another one: that is not it."""
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         now = ProcessEntry.of(entry.pid)
         if now is None or now.started_ticks != entry.started_ticks or now.state == "Z":
-            return
+            return True
         time.sleep(0.02)
-    os.kill(entry.pid, signal.SIGKILL)
+    return False

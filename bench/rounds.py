@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from bench.proc import TICKS_PER_SECOND, cpu_ticks, memory_kib, process_tree
@@ -71,15 +72,18 @@ def measure_round(
     pause_milliseconds: int = 0,
 ) -> Round:
     """Warm up, then load one proxy and read what its process tree used meanwhile."""
-    load = {
-        "core": cores.load,
-        "connections": connections,
-        "pause_milliseconds": pause_milliseconds,
-    }
-    run_wrk(runner.port, visitors, seconds=warm_seconds, **load)
+    load = partial(
+        run_wrk,
+        runner.port,
+        visitors,
+        core=cores.load,
+        connections=connections,
+        pause_milliseconds=pause_milliseconds,
+    )
+    load(seconds=warm_seconds)
     before = {entry.pid: entry.own_ticks for entry in process_tree(runner.pid)}
     ticks_before = cpu_ticks(process_tree(runner.pid))
-    report = run_wrk(runner.port, visitors, seconds=seconds, **load)
+    report = load(seconds=seconds)
     tree = process_tree(runner.pid)
     ticks = cpu_ticks(tree) - ticks_before
     busiest = max(entry.own_ticks - before.get(entry.pid, 0) for entry in tree)
@@ -98,7 +102,7 @@ def per_request(ticks: int, requests: int) -> float:
 
 def measure_rounds(
     runners: Sequence[Runner],
-    visitors: Path,
+    visitors: Path | Mapping[str, Path],
     cores: Cores,
     *,
     rounds: int,
@@ -106,14 +110,14 @@ def measure_rounds(
     connections: int = 64,
     pause_milliseconds: int = 0,
 ) -> dict[str, list[Round]]:
-    """Measure every proxy `rounds` times, in rotated order."""
+    """Measure every proxy `rounds` times, in rotated order; `visitors` for all, or by name."""
     by_name = {runner.name: runner for runner in runners}
     measured: dict[str, list[Round]] = {name: [] for name in by_name}
     for name in rotated(tuple(by_name), rounds):
         measured[name].append(
             measure_round(
                 by_name[name],
-                visitors,
+                visitors if isinstance(visitors, Path) else visitors[name],
                 cores,
                 seconds=seconds,
                 connections=connections,
@@ -128,4 +132,6 @@ def ratios(measured: Mapping[str, Sequence[float]], name: str, to: str) -> Sprea
 
     A noisy neighbour hits both proxies of a round, so the ratio holds where the figures do not.
     """
-    return Spread.of([ours / theirs for ours, theirs in zip(measured[name], measured[to], strict=True)])
+    return Spread.of(
+        [ours / theirs for ours, theirs in zip(measured[name], measured[to], strict=True)]
+    )

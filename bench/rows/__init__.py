@@ -1,0 +1,22 @@
+"""The rows of the benchmark, in the order they are run and shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bench.row import Measure
+from bench.rows.bodies import measure_bodies
+from bench.rows.cost import measure_cost
+from bench.rows.flip import measure_flip
+from bench.rows.idle import measure_idle
+from bench.rows.latency import measure_latency
+from bench.rows.matching import measure_matching
+
+ROWS: Mapping[str, Measure] = {
+    "cost": measure_cost,
+    "latency": measure_latency,
+    "matching": measure_matching,
+    "bodies": measure_bodies,
+    "idle": measure_idle,
+    "flip": measure_flip,
+}

@@ -1,0 +1,91 @@
+"""CPU per proxied request, throughput and memory, beside every peer."""
+
+from __future__ import annotations
+
+from bench.field import running_field
+from bench.rounds import Round, Spread, measure_rounds, ratios
+from bench.row import RowResult, Run, Target
+from bench.visitors import write_visitors
+
+ROUTES = 20
+CONNECTIONS = 64
+
+
+def measure_cost(run: Run) -> RowResult:
+    """Load every proxy with 64 kept-alive connections, in rotated rounds."""
+    folder = run.folder / "cost"
+    folder.mkdir()
+    visitors = write_visitors(folder / "visitors", ROUTES - 1, 1000)
+    with running_field(folder, run.cores, routes=ROUTES) as field:
+        measured = measure_rounds(
+            field.runners,
+            visitors,
+            run.cores,
+            rounds=3 if run.quick else 7,
+            seconds=1 if run.quick else 3,
+            connections=CONNECTIONS,
+        )
+    return describe_cost(measured)
+
+
+def describe_cost(measured: dict[str, list[Round]]) -> RowResult:
+    """Rounds of at least figway, nginx and envoy as a row."""
+    cpu = {name: [one.cpu_microseconds for one in rounds] for name, rounds in measured.items()}
+    to_nginx = {name: ratios(cpu, name, "nginx") for name in cpu}
+    to_envoy = {name: ratios(cpu, name, "envoy") for name in cpu}
+    rates = {name: Spread.of([one.report.per_second for one in measured[name]]) for name in cpu}
+    spreads = {name: Spread.of(values) for name, values in cpu.items()}
+    worker = Spread.of([one.busiest_microseconds for one in measured["figway"]])
+    errors = {name: sum(one.report.errors for one in measured[name]) for name in cpu}
+    return RowResult(
+        name="cost",
+        title=f"CPU per proxied request, 1 KB JSON, {CONNECTIONS} kept-alive connections",
+        header=(
+            "proxy",
+            "CPU per request, median",
+            "lowest - highest",
+            "x nginx",
+            "x Envoy",
+            "requests/s",
+            "RSS",
+            "errors",
+        ),
+        lines=tuple(
+            (
+                name,
+                f"{spreads[name].median:.1f} µs",
+                f"{spreads[name].low:.1f} - {spreads[name].high:.1f} µs",
+                f"{to_nginx[name].median:.2f}",
+                f"{to_envoy[name].median:.2f}",
+                f"{rates[name].median:,.0f}",
+                f"{measured[name][-1].rss_kib / 1024:.0f} MB",
+                f"{errors[name]}",
+            )
+            for name in measured
+        ),
+        targets=(
+            Target(what="Figway x Envoy", value=to_envoy["figway"].median, bound=0.75),
+            Target(what="Figway x nginx", value=to_nginx["figway"].median, bound=2.5, aim=1.5),
+            Target(what="failed requests through Figway", value=errors["figway"], bound=0),
+        ),
+        notes=(
+            f"Figway runs one worker with {ROUTES} routes, device-sticky canaries at 50 % "
+            f"and metrics on; its figure is worker and supervisor together, the worker alone took "
+            f"{worker.median:.1f} µs.",
+            "The peers run one worker or thread, one route and no features.",
+            "Ratios are computed round by round and then their median is taken.",
+        ),
+        figures={
+            name: {
+                "cpu_microseconds": [one.cpu_microseconds for one in rounds],
+                "busiest_process_cpu_microseconds": [one.busiest_microseconds for one in rounds],
+                "requests": [one.report.requests for one in rounds],
+                "requests_per_second": [one.report.per_second for one in rounds],
+                "rss_kib": [one.rss_kib for one in rounds],
+                "errors": errors[name],
+                "ratio_to_nginx": to_nginx[name].median,
+                "ratio_to_envoy": to_envoy[name].median,
+            }
+            for name, rounds in measured.items()
+        },
+    )
