@@ -1,0 +1,185 @@
+"""The settings of a process: default < `settings:` of routes.yaml < environment < option."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+from proxy.config.complaints import sentence, unknown_name
+from proxy.config.parse import parse_settings, read_file
+from proxy.config.settings_model import SettingsShape, to_settings
+from proxy.config.yaml_text import MAX_BYTES
+from proxy.errors import ConfigError, Problem
+from proxy.settings import Settings
+
+PREFIX = "FIGWAY_"
+_RULE = "SETTING"
+_NUMBER = re.compile(r"-?[0-9]{1,18}")
+_DECIMAL = re.compile(r"-?[0-9]{0,18}\.[0-9]{1,18}")
+# Names of files. A relative one is beside routes.yaml if it stands there.
+_FILES = ("tls_certificate", "tls_key")
+
+
+def load_settings(
+    path: Path | None, environ: Mapping[str, str], options: Mapping[str, str]
+) -> Settings:
+    """Return the settings of a process. Raises ConfigError with everything wrong in every source.
+
+    `path` is a routes.yaml; None: there is none. `environ` is the whole environment:
+    `FIGWAY_WORKERS` sets `workers`, `FIGWAY_LIMITS_BODY_BYTES` sets `limits.body_bytes`, and the
+    name with `_FILE` at its end names a file that holds the value. `options` maps `workers` or
+    `limits.body_bytes` to what was typed on the command line.
+    """
+    raw: dict[str, Any] = {}
+    if path is not None:
+        raw = parse_settings(read_file(path), str(path))
+        for key in _FILES:
+            if raw.get(key):
+                raw[key] = str(path.parent / raw[key])
+    known = dict(setting_fields(SettingsShape))
+    problems = list(_misspelt(environ, known))
+    for source, name, key, text in _overrides(environ, options, known, problems):
+        value = _from_text(known[key], text)
+        problem = _check(key, value, source, name)
+        if problem is None:
+            _put(raw, key, value)
+        else:
+            problems.append(problem)
+    if not problems:
+        settings = to_settings(SettingsShape.model_validate(raw))
+        problems.extend(_check_whole(settings))
+        if not problems:
+            return settings
+    raise ConfigError(tuple(sorted(problems)))
+
+
+def setting_fields(model: type[BaseModel], before: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    """Yield every setting with its dotted key, in the order of the model."""
+    for name, info in model.model_fields.items():
+        annotation = info.annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            yield from setting_fields(annotation, f"{before}{name}.")
+        else:
+            yield f"{before}{name}", info
+
+
+def variable(key: str) -> str:
+    """Return the environment variable of a setting."""
+    return PREFIX + key.replace(".", "_").upper()
+
+
+def _overrides(
+    environ: Mapping[str, str],
+    options: Mapping[str, str],
+    known: Mapping[str, FieldInfo],
+    problems: list[Problem],
+) -> Iterator[tuple[str, str, str, str]]:
+    """Yield (source, name, key, text) of everything that is set outside the file, weakest first."""
+    for key in known:
+        name = variable(key)
+        file_name = environ.get(f"{name}_FILE")
+        if file_name is None:
+            if name in environ:
+                yield "environment", name, key, environ[name]
+        elif name in environ:
+            problems.append(
+                _problem("environment", name, f"is set together with {name}_FILE: unset one")
+            )
+        else:
+            try:
+                with open(file_name, "rb") as file:
+                    text = file.read(MAX_BYTES).decode().strip()
+            except (OSError, ValueError) as error:
+                reason = getattr(error, "strerror", None) or "not UTF-8 text"
+                problems.append(
+                    _problem("environment", f"{name}_FILE", f"cannot be read: {reason}")
+                )
+            else:
+                yield f"{name}_FILE {file_name}", name, key, text
+    for key, text in options.items():
+        name = "--" + key.replace("_", "-").replace(".", "-")
+        if key in known:
+            yield "option", name, key, text
+        else:
+            problems.append(_problem("option", name, unknown_name("setting", key, known)))
+
+
+def _from_text(info: FieldInfo, text: str) -> Any:
+    """Read a text as the value that would stand in the file."""
+    if get_origin(info.annotation) is list:
+        return [part.strip() for part in text.split(",") if part.strip()]
+    if info.annotation in (int, float):
+        if _NUMBER.fullmatch(text):
+            return int(text)
+        if _DECIMAL.fullmatch(text):
+            return float(text)
+    return text
+
+
+def _check(key: str, value: Any, source: str, name: str) -> Problem | None:
+    alone: dict[str, Any] = {}
+    _put(alone, key, value)
+    try:
+        SettingsShape.model_validate(alone)
+    except ValidationError as error:
+        return _problem(source, name, sentence(error.errors(include_url=False)[0]))
+    return None
+
+
+def _put(raw: dict[str, Any], key: str, value: Any) -> None:
+    section, _, name = key.rpartition(".")
+    if section:
+        raw.setdefault(section, {})[name] = value
+    else:
+        raw[name] = value
+
+
+def _misspelt(environ: Mapping[str, str], known: Mapping[str, FieldInfo]) -> Iterator[Problem]:
+    """Yield a problem for every variable that is nearly a setting.
+
+    Not for every unknown one: Kubernetes sets FIGWAY_SERVICE_HOST and the like for a service of
+    that name, and the commands read variables of their own.
+    """
+    names = {variable(key) for key in known}
+    for name in environ:
+        if not name.startswith(PREFIX) or name in names or name.removesuffix("_FILE") in names:
+            continue
+        near = difflib.get_close_matches(name.removesuffix("_FILE"), names, n=1, cutoff=0.92)
+        if near:
+            yield _problem("environment", name, f"is no setting; did you mean {near[0]}?")
+
+
+def _check_whole(settings: Settings) -> Iterator[Problem]:
+    if settings.listen == settings.admin and not settings.listen.endswith(":0"):
+        yield _problem(
+            "settings", "admin", f"must be another address than listen, both are {settings.listen}"
+        )
+    if bool(settings.tls_certificate) != bool(settings.tls_key):
+        missing = "tls_key" if settings.tls_certificate else "tls_certificate"
+        yield _problem("settings", missing, "is missing: TLS needs certificate and key")
+    for key in _FILES:
+        file_name = getattr(settings, key)
+        if file_name and not Path(file_name).is_file():
+            yield _problem("settings", key, f"there is no file {file_name}")
+    limits = settings.limits
+    for small, large in (
+        ("header_bytes", "head_bytes"),
+        ("response_header_bytes", "response_head_bytes"),
+    ):
+        if getattr(limits, small) > getattr(limits, large):
+            yield _problem(
+                "settings",
+                f"limits.{small}",
+                f"must not be larger than limits.{large} ({getattr(limits, large)}), "
+                f"got {getattr(limits, small)}",
+            )
+
+
+def _problem(source: str, key: str, message: str) -> Problem:
+    return Problem(file=source, line=0, column=0, key=key, message=message, rule=_RULE)

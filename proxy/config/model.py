@@ -1,0 +1,387 @@
+"""The shape of routes.yaml: every key, its type, its default and what it is for.
+
+The loader, the JSON schema and the reference page are held against these classes. Values are
+checked here one by one; what takes two places of the file to judge stands in resolve.py.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, Strict, model_validator
+
+from proxy.config import paths
+from proxy.config.addresses import upstream_url
+from proxy.config.settings_model import SettingsShape
+from proxy.config.shapes import (
+    Cidr,
+    CookieName,
+    FallbackWord,
+    HeaderName,
+    Host,
+    Id,
+    MatchValue,
+    Method,
+    NamedValueShape,
+    ParameterName,
+    PathShape,
+    Shape,
+    StickyShape,
+    Text,
+    ValueMatchShape,
+    exactly_one,
+    token,
+)
+from proxy.config.units import PositiveDuration, Share, StepPercent
+from proxy.routing.route import Fallback, HealthCheck, Pool, Timeouts
+from proxy.stages import Reason, Side, Stage
+
+# Words of an enum stand in the file as text.
+StageWord = Annotated[Stage, Strict(False)]
+SideWord = Annotated[Side, Strict(False)]
+ReasonWord = Annotated[Reason, Strict(False)]
+
+_TIMEOUTS = Timeouts()
+_POOL = Pool()
+_HEALTH = HealthCheck(path="/")
+_FALLBACK = Fallback()
+
+
+def _origin_path(text: str) -> str:
+    path, separator, query = text.partition("?")
+    paths.literal_path(path)
+    if not (text.isascii() and text.isprintable()) or " " in query or "#" in query:
+        raise ValueError("must be a path with an optional query, percent-encoded")
+    return path + separator + query
+
+
+class TimeoutsShape(Shape):
+    """Patience with one upstream, per phase."""
+
+    connect: PositiveDuration = Field(
+        default=_TIMEOUTS.connect,
+        description="Until the connection (and TLS) is up. Beyond it: 504.",
+    )
+    first_byte: PositiveDuration = Field(
+        default=_TIMEOUTS.first_byte,
+        description="From the last byte of the request to the first of the response. Beyond it: "
+        "504.",
+    )
+    idle: PositiveDuration = Field(
+        default=_TIMEOUTS.idle,
+        description="Between two pieces of a response. Beyond it the client's connection is cut.",
+    )
+    queue: PositiveDuration = Field(
+        default=_TIMEOUTS.queue, description="Waiting for a free connection. Beyond it: 503."
+    )
+    write: PositiveDuration = Field(
+        default=_TIMEOUTS.write,
+        description="Writing a request to an upstream that does not read. Beyond it: 504.",
+    )
+
+
+class PoolShape(Shape):
+    """Connections to each endpoint, per worker."""
+
+    connections: int = Field(
+        default=_POOL.connections, ge=1, le=65535, description="Open connections to one endpoint."
+    )
+    waiting: int = Field(
+        default=_POOL.waiting,
+        ge=0,
+        le=1_000_000,
+        description="Requests that may wait for a connection to one endpoint; beyond it 503 at "
+        "once.",
+    )
+    idle: PositiveDuration = Field(
+        default=_POOL.idle_seconds,
+        description="How long an idle connection is kept. Keep it shorter than the upstream's own "
+        "keep-alive (PHP and Apache: 5s), or requests race with its close.",
+    )
+
+
+class HealthShape(Shape):
+    """An active check of every endpoint, by the supervisor."""
+
+    path: Annotated[str, AfterValidator(_origin_path)] = Field(
+        description="GET this; 2xx and 3xx are healthy."
+    )
+    interval: PositiveDuration = Field(
+        default=_HEALTH.interval, description="Between two checks of one endpoint."
+    )
+    timeout: PositiveDuration = Field(
+        default=_HEALTH.timeout, description="For one check, from connect to the whole answer."
+    )
+
+
+class TlsShape(Shape):
+    """How an https:// endpoint is verified. It always is."""
+
+    ca: str = Field(
+        default="",
+        min_length=1,
+        description="PEM file with the authorities that may sign it; beside routes.yaml if "
+        "relative. "
+        "Without it: the system's.",
+    )
+    server_name: Host = Field(
+        default="",
+        description="Name asked for (SNI) and verified. Without it: the host of the URL.",
+    )
+
+
+class UpstreamShape(Shape):
+    """A named origin with one or more endpoints."""
+
+    role: SideWord = Field(
+        default=Side.NEW, description="legacy for exactly one upstream: the monolith."
+    )
+    urls: list[Annotated[str, AfterValidator(upstream_url)]] = Field(
+        min_length=1,
+        description="Endpoints: http://host:port, https://host:port or unix:/path. The one with "
+        "the "
+        "fewest requests in flight is used.",
+    )
+    timeouts: TimeoutsShape = Field(default=TimeoutsShape(), description="Patience, per phase.")
+    pool: PoolShape = Field(default=PoolShape(), description="Connections, per worker.")
+    health: HealthShape | None = Field(
+        default=None,
+        description="Active health check. Without it every endpoint counts as healthy.",
+    )
+    tls: TlsShape | None = Field(default=None, description="For https:// endpoints.")
+    capacity_rps: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Requests per second it is known to bear. `figway check` holds a rollback "
+        "against it.",
+    )
+
+
+class GroupShape(Shape):
+    """Routes that share state: one bucket, one percentage, one rollback."""
+
+    stickiness: StickyShape | None = Field(
+        default=None, description="The key of the bucket for every route of the group."
+    )
+
+
+class ConditionShape(Shape):
+    """One way into a segment: exactly one of these."""
+
+    header: NamedValueShape | None = Field(default=None, description="A request header.")
+    cookie: NamedValueShape | None = Field(default=None, description="A cookie.")
+    cidr: Cidr | None = Field(
+        default=None, description="The client's address lies in this block (see trusted_proxies)."
+    )
+
+    @model_validator(mode="after")
+    def _one(self) -> ConditionShape:
+        exactly_one(self, "header", "cookie", "cidr")
+        for kind, named in (("header", self.header), ("cookie", self.cookie)):
+            if named is not None:
+                try:
+                    token(named.name)
+                except ValueError as error:
+                    raise ValueError(f"{kind} name {error}") from None
+        return self
+
+
+class SegmentShape(Shape):
+    """A named set of requests."""
+
+    any: list[ConditionShape] = Field(
+        min_length=1, description="A request that meets one of these is in the segment."
+    )
+
+
+class MatchShape(Shape):
+    """What a request must look like. What is left out matches everything."""
+
+    path: PathShape = Field(description="How the path is matched.")
+    hosts: list[Host] = Field(
+        default=[],
+        min_length=1,
+        description="Host names without port; *.shop.example matches any labels in front.",
+    )
+    methods: list[Method] = Field(
+        default=[], min_length=1, description="Methods, upper case. GET does not include HEAD."
+    )
+    headers: dict[HeaderName, ValueMatchShape] = Field(
+        default={}, min_length=1, description="Header name to value; all must match."
+    )
+    query: dict[ParameterName, ValueMatchShape] = Field(
+        default={}, min_length=1, description="Query parameter to value; all must match."
+    )
+    cookies: dict[CookieName, ValueMatchShape] = Field(
+        default={}, min_length=1, description="Cookie name to value; all must match."
+    )
+
+
+class RewriteShape(Shape):
+    """The target that the new side gets. Legacy always gets the original."""
+
+    path: Annotated[str, AfterValidator(paths.rewrite_path)] = Field(
+        default="",
+        description="The whole path; {name} is a parameter of the template, {query.name} of the "
+        "query.",
+    )
+    prefix: Annotated[str, AfterValidator(paths.prefix_path)] = Field(
+        default="", description="Put in place of the matched prefix."
+    )
+    keep_query: bool = Field(default=True, description="Whether the query string is kept.")
+
+    @model_validator(mode="after")
+    def _one(self) -> RewriteShape:
+        exactly_one(self, "path", "prefix")
+        return self
+
+
+class CohortsShape(Shape):
+    """Segments that are not left to the percentage."""
+
+    always: list[str] = Field(
+        default=[], description="Segments that get the new side as soon as the stage allows."
+    )
+    never: list[str] = Field(
+        default=[], description="Segments that stay on legacy; wins over always."
+    )
+
+
+class ShadowShape(Shape):
+    """How much of the route is copied to the other side."""
+
+    sample: Share = Field(default=0.0, description="Share of the safe requests that are copied.")
+
+
+class FallbackShape(Shape):
+    """When legacy answers for a new side that could not."""
+
+    when: list[FallbackWord] = Field(
+        default=[cause.value for cause in _FALLBACK.when],
+        min_length=1,
+        description="connect (nothing was sent), timeout (no first byte in time), or a status.",
+    )
+    methods: list[Method] = Field(
+        default=list(_FALLBACK.methods),
+        min_length=1,
+        description="Methods that may be sent a second time.",
+    )
+    budget: Share = Field(
+        default=_FALLBACK.budget,
+        description="Share of the route's new-side requests that may fall back; beyond it the "
+        "error "
+        "is shown, so that legacy is not crushed.",
+    )
+
+
+class RouteShape(Shape):
+    """The unit of migration."""
+
+    id: Id = Field(description="Names the flag, the metrics and the log lines. Unique.")
+    owner: Text = Field(default="", description="Who to ask. Shown by status and explain.")
+    match: MatchShape = Field(description="What a request must look like.")
+    new: str = Field(default="", description="The new upstream. Without it: always legacy.")
+    stage: StageWord = Field(
+        default=Stage.LEGACY, description="How far Git lets the route go; flags move inside it."
+    )
+    max_percent: StepPercent = Field(
+        default=100.0, description="Ceiling of the flag at stage canary, in steps of 0.01 %."
+    )
+    group: str = Field(default="", description="The group it shares bucket and percentage with.")
+    stickiness: StickyShape | None = Field(
+        default=None,
+        description="The key of the bucket: device, none, or {header|cookie|query|path_param: "
+        "NAME}. "
+        "Without it: the group's, else device.",
+    )
+    cohorts: CohortsShape = Field(
+        default=CohortsShape(), description="Segments that are not left to the percentage."
+    )
+    rewrite: RewriteShape | None = Field(
+        default=None, description="The target the new side gets, when it is another."
+    )
+    fallback: FallbackShape | None = Field(
+        default=None,
+        description="When legacy answers for the new side. Without it, or null: never.",
+    )
+    shadow: ShadowShape = Field(
+        default=ShadowShape(), description="Copies to the other side, for comparison."
+    )
+    idempotent: bool = Field(
+        default=False,
+        description="Requests may be sent twice even when the method is not safe.",
+    )
+    finish_when_client_leaves: bool = Field(
+        default=True,
+        description="A client leaves during an unsafe request: true lets the upstream finish, "
+        "false "
+        "cuts it off.",
+    )
+
+
+class RequestShape(Shape):
+    """The request of a test."""
+
+    method: Method = Field(default="GET", description="The method.")
+    url: str = Field(description="http(s)://host/path?query, percent-encoded as clients send it.")
+    headers: dict[HeaderName, MatchValue] = Field(default={}, description="Header name to value.")
+    client_ip: str = Field(default="192.0.2.1", description="The client's address.")
+
+
+class StateShape(Shape):
+    """The flags of a test. What is left out is not set."""
+
+    rollback_all: bool = Field(default=False, description="The one flag.")
+    rollback_groups: list[str] = Field(default=[], description="Groups that are rolled back.")
+    rollback_routes: list[str] = Field(default=[], description="Routes that are rolled back.")
+    percent: dict[str, StepPercent] = Field(
+        default={}, description="Route or group to the percentage of its flag."
+    )
+
+
+class ExpectShape(Shape):
+    """What must become of the request. What is left out does not matter."""
+
+    route: str | None = Field(default=None, description="Id of the route that matches.")
+    upstream: str | None = Field(default=None, description="Name of the upstream that answers.")
+    reason: ReasonWord | None = Field(default=None, description="Why.")
+    side: SideWord | None = Field(default=None, description="legacy or new.")
+    path: str | None = Field(default=None, description="The target that the upstream gets.")
+
+    @model_validator(mode="after")
+    def _some(self) -> ExpectShape:
+        if not self.model_fields_set:
+            raise ValueError("must expect something: route, upstream, reason, side or path")
+        return self
+
+
+class CaseShape(Shape):
+    """A request and what must become of it; run by `figway test`."""
+
+    name: Text = Field(min_length=1, description="A sentence that says the rule.")
+    request: RequestShape = Field(description="The request.")
+    state: StateShape = Field(default=StateShape(), description="The flags.")
+    expect: ExpectShape = Field(description="What must become of it.")
+
+
+class FileShape(Shape):
+    """A routes.yaml of version 1."""
+
+    version: Literal[1] = Field(description="Version of this format: 1.")
+    upstreams: dict[Id, UpstreamShape] = Field(
+        min_length=1, description="Named origins; exactly one has role legacy."
+    )
+    groups: dict[Id, GroupShape | None] | None = Field(
+        default={}, description="Routes that share state."
+    )
+    segments: dict[Id, SegmentShape] | None = Field(
+        default={}, description="Named sets of requests, for cohorts."
+    )
+    routes: list[RouteShape] = Field(
+        min_length=1, description="The routes; one of them is the catch-all."
+    )
+    tests: list[CaseShape] | None = Field(default=[], description="Run by `figway test`.")
+    settings: SettingsShape | None = Field(
+        default=SettingsShape(), description="How the proxy itself runs."
+    )

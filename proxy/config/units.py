@@ -1,0 +1,136 @@
+"""Durations, percentages and sizes as people write them: `500ms`, `10%`, `256KiB`."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import BeforeValidator, WithJsonSchema
+
+from proxy.config.yaml_text import quoted
+
+_DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)(ms|s|m|h|d)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+MAX_SECONDS = 400 * 86400.0
+_PERCENT = re.compile(r"([-+]?[0-9]{1,12}(?:\.[0-9]{1,9})?) ?%")
+_SIZE = re.compile(r"([0-9]{1,15})(B|KiB|MiB|GiB)")
+_BYTES = {"B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
+
+
+def show(value: object) -> str:
+    """Name a value in a message, as it would stand in the file."""
+    if isinstance(value, str):
+        return quoted(value)
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return str(value)
+    return "a list" if isinstance(value, list) else "a mapping"
+
+
+def duration(value: object) -> float:
+    """Read a duration; returns seconds. A bare 0 needs no unit."""
+    if type(value) in (int, float) and value == 0:
+        return 0.0
+    if type(value) in (int, float):
+        raise ValueError(f"must be a duration with its unit such as {value}s, got {value}")
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f"must be a duration such as 500ms, 2s, 5m, 1h or 400d, got {show(value)}")
+    seconds = round(float(match[1]) * _SECONDS[match[2]], 6)
+    if seconds > MAX_SECONDS:
+        raise ValueError(f"must be at most 400d, got {value}")
+    return seconds
+
+
+def positive_duration(value: object) -> float:
+    """Read a duration that may not be zero; returns seconds."""
+    seconds = duration(value)
+    if seconds <= 0:
+        raise ValueError(f"must be longer than nothing, got {show(value)}")
+    return seconds
+
+
+def seconds(value: object) -> float:
+    """Read a duration for a key whose name says seconds: the unit may be left out."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if not 0 <= value <= MAX_SECONDS:
+            raise ValueError(f"must be between 0 and 400d, got {value}")
+        return float(value)
+    return duration(value)
+
+
+def percent(value: object) -> float:
+    """Read a percentage, with its sign or as a number; returns 0..100."""
+    number: float | None = None
+    if isinstance(value, str):
+        match = _PERCENT.fullmatch(value)
+        number = float(match[1]) if match else None
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        number = float(value)
+    if number is None:
+        raise ValueError(f"must be a percentage such as 10% or 0.5%, got {show(value)}")
+    if not 0 <= number <= 100:
+        raise ValueError(f"must be between 0% and 100%, got {_bare(value)}")
+    return number
+
+
+def step_percent(value: object) -> float:
+    """Read a percentage that a bucket can be held against: 0..100 in steps of 0.01."""
+    number = percent(value)
+    if abs(number * 100 - round(number * 100)) > 1e-6:
+        raise ValueError(f"must be a whole multiple of 0.01%, got {_bare(value)}")
+    return round(number, 2)
+
+
+def share(value: object) -> float:
+    """Read a percentage; returns 0..1."""
+    return round(percent(value) / 100, 9)
+
+
+def size(value: object) -> int:
+    """Read a size; a plain number is bytes."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        if value < 0:
+            raise ValueError(f"must not be negative, got {value}")
+        return value
+    match = _SIZE.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f"must be a size such as 8190, 256KiB, 16MiB or 2GiB, got {show(value)}")
+    return int(match[1]) * _BYTES[match[2]]
+
+
+def _bare(value: object) -> str:
+    return value[:40] if isinstance(value, str) else str(value)
+
+
+_DURATION_SCHEMA = {
+    "type": "string",
+    "pattern": r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d)$",
+}
+_NUMBER_OR_DURATION = {"anyOf": [{"type": "number", "minimum": 0}, _DURATION_SCHEMA]}
+_ZERO_OR_DURATION = {"anyOf": [_DURATION_SCHEMA, {"const": 0}]}
+_PERCENT_SCHEMA = {
+    "anyOf": [
+        {"type": "number", "minimum": 0, "maximum": 100},
+        {"type": "string", "pattern": r"^\+?[0-9]+(\.[0-9]+)? ?%$"},
+    ]
+}
+_SIZE_SCHEMA = {
+    "anyOf": [
+        {"type": "integer", "minimum": 0},
+        {"type": "string", "pattern": "^[0-9]+(B|KiB|MiB|GiB)$"},
+    ]
+}
+
+Duration = Annotated[float, BeforeValidator(duration), WithJsonSchema(_ZERO_OR_DURATION)]
+PositiveDuration = Annotated[
+    float, BeforeValidator(positive_duration), WithJsonSchema(_DURATION_SCHEMA)
+]
+Seconds = Annotated[float, BeforeValidator(seconds), WithJsonSchema(_NUMBER_OR_DURATION)]
+Percent = Annotated[float, BeforeValidator(percent), WithJsonSchema(_PERCENT_SCHEMA)]
+StepPercent = Annotated[float, BeforeValidator(step_percent), WithJsonSchema(_PERCENT_SCHEMA)]
+Share = Annotated[float, BeforeValidator(share), WithJsonSchema(_PERCENT_SCHEMA)]
+Size = Annotated[int, BeforeValidator(size), WithJsonSchema(_SIZE_SCHEMA)]
