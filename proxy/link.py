@@ -158,7 +158,7 @@ _WRITERS: dict[type, TypeAdapter[_Frame]] = {kind: TypeAdapter(kind) for kind in
 
 
 def encode(frame: _Frame) -> bytes:
-    """One frame with its length. What equals its default is left out: routes are mostly defaults."""
+    """One frame with its length. What equals its default is left out, as most of a route does."""
     if isinstance(frame, Apply):
         frame = replace(frame, flags=_plain(frame.flags))
     body = _WRITERS[type(frame)].dump_json(frame, exclude_defaults=True)

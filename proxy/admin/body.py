@@ -1,0 +1,96 @@
+"""Request bodies of the admin API: strict JSON, then a typed value; nothing is guessed."""
+
+from __future__ import annotations
+
+import json
+import math
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from aiohttp import web
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from proxy.admin.problem import AdminError
+from proxy.settings import KIB
+
+MAX_BODY = 64 * KIB
+
+Value = TypeVar("Value")
+
+
+class _BadJson(ValueError):
+    pass
+
+
+def typed(kind: type[Value]) -> TypeAdapter[Value]:
+    """The door for one request type: no unknown field, no conversion."""
+    kind.__pydantic_config__ = ConfigDict(extra="forbid", strict=True)  # type: ignore[attr-defined] # pydantic reads it from plain dataclasses
+    return TypeAdapter(kind)
+
+
+async def read(request: web.Request, door: TypeAdapter[Value]) -> Value:
+    """Read and check the body. Raises AdminError 400, 413 or 415."""
+    if request.content_type != "application/json":
+        raise AdminError(
+            415, f"send Content-Type: application/json, not {request.content_type[:100]!r}"
+        )
+    if request.headers.get("Content-Encoding", "identity") != "identity":
+        raise AdminError(415, "send the body without a Content-Encoding")
+    try:
+        raw = await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise AdminError(413, f"the body is over {MAX_BODY} bytes") from None
+    value = parse(raw)
+    try:
+        return door.validate_python(value)
+    except ValidationError as error:
+        problems = tuple(
+            f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['msg']}"
+            for e in error.errors(include_url=False, include_input=False)
+        )
+        raise AdminError(400, "the body is not what this call takes", problems=problems) from None
+
+
+def parse(raw: bytes) -> object:
+    """Parse one JSON text (RFC 8259), strictly. Numbers with a point become Decimal.
+
+    Raises AdminError 400 for what is no JSON, and for what parsers read differently: duplicate
+    names, NaN and Infinity, lone surrogates, a byte order mark.
+    """
+    try:
+        text = raw.decode("utf-8")
+        value: object = json.loads(
+            text,
+            object_pairs_hook=_unique,
+            parse_constant=_no_constant,
+            parse_float=_finite,
+        )
+        # A lone surrogate could not be written to the audit or sent to a worker.
+        if "\\u" in text:
+            json.dumps(value, ensure_ascii=False, default=str).encode("utf-8")
+    except RecursionError:
+        raise AdminError(400, "the body is nested too deeply") from None
+    except UnicodeError:
+        raise AdminError(400, "the body is not valid UTF-8 text") from None
+    except ValueError as error:
+        raise AdminError(400, f"the body is not JSON: {str(error)[:200]}") from None
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    for name, item in pairs:
+        if name in value:
+            raise _BadJson(f"the name {name[:50]!r} occurs twice")
+        value[name] = item
+    return value
+
+
+def _no_constant(word: str) -> object:
+    raise _BadJson(f"{word} is no JSON number")
+
+
+def _finite(text: str) -> Decimal:
+    if not math.isfinite(float(text)):
+        raise _BadJson(f"{text[:50]} is out of range")
+    return Decimal(text)

@@ -1,0 +1,58 @@
+"""What a command prints: text for people, JSON for programs, and how it fails."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+
+OK = 0
+REFUSED = 1
+UNUSABLE = 2
+
+
+class Failure(Exception):
+    """The command ends here: 1 refused or not applied, 2 wrong usage or unreachable."""
+
+    def __init__(self, code: int, message: str, answer: object = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.answer = answer
+
+
+def print_json(value: object) -> None:
+    """Print one JSON value, for programs."""
+    print(json.dumps(value, indent=2))
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns as wide as their longest cell."""
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in (head, *rows)
+    ]
+    lines[0] = bold(lines[0])
+    return "\n".join(lines)
+
+
+def bold(text: str) -> str:
+    """Emphasise, where a person looks (https://no-color.org)."""
+    return f"\x1b[1m{text}\x1b[0m" if _colour() else text
+
+
+def good(text: str) -> str:
+    """Green."""
+    return f"\x1b[32m{text}\x1b[0m" if _colour() else text
+
+
+def bad(text: str) -> str:
+    """Red."""
+    return f"\x1b[31m{text}\x1b[0m" if _colour() else text
+
+
+def _colour() -> bool:
+    return (
+        sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    )

@@ -1,0 +1,42 @@
+"""figway resume: ends what a command, a signal or the sentinel file rolled back."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from proxy.cli import client, scope
+from proxy.cli.output import REFUSED
+
+Parsers = Any  # argparse's own type for it is private
+
+
+def add_parser(subparsers: Parsers) -> None:
+    """Add `resume`."""
+    parser = subparsers.add_parser(
+        "resume",
+        help="end a rollback",
+        description="End a rollback that a command, a signal or the sentinel file started, for the"
+        " same scope. What a flag started ends when that flag is set to false; this command names"
+        " what still holds.",
+        epilog='example:\n  figway resume --all --reason "fixed in 4.2.1"\n',
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    scope.add_options(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Resume; exit 0 when the scope is free again, 1 if something still holds it."""
+    body = {
+        "scope": args.scope,
+        "reason": args.reason,
+        "actor": scope.actor(),
+        "wait_seconds": args.wait,
+    }
+    answer = client.ask(args, "POST", "/api/v1/resume", body)
+    done = f"resumed {args.scope}" if answer["changed"] else f"{args.scope} was not rolled back"
+    if answer["still_held"]:
+        done = f"{args.scope} is still rolled back"
+    code = scope.tell(answer, done, as_json=args.json)
+    return REFUSED if answer["still_held"] else code

@@ -1,0 +1,86 @@
+"""The options that rollback and resume share: which traffic, why, and how long to wait."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import socket
+from typing import Any
+
+from proxy.cli import client
+from proxy.cli.output import OK, REFUSED, bad, good, print_json
+
+WAIT_SECONDS = 5.0
+MAX_WAIT_SECONDS = 60.0
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add scope, reason, wait, JSON and connection."""
+    scope = parser.add_mutually_exclusive_group(required=True)
+    scope.add_argument("--all", action="store_const", const="all", dest="scope", help="every route")
+    scope.add_argument(
+        "--group", type=lambda name: f"group:{name}", dest="scope", metavar="G", help="one group"
+    )
+    scope.add_argument(
+        "--route", type=lambda name: f"route:{name}", dest="scope", metavar="R", help="one route"
+    )
+    add_reason(parser)
+    client.add_options(parser)
+
+
+def add_reason(parser: argparse.ArgumentParser) -> None:
+    """Add what every change takes: a reason for the audit, how long to wait, JSON."""
+    parser.add_argument("--reason", required=True, help="why, for the audit")
+    parser.add_argument(
+        "--wait",
+        nargs="?",
+        type=_seconds,
+        const=MAX_WAIT_SECONDS,
+        default=WAIT_SECONDS,
+        metavar="SECONDS",
+        help="how long every worker may take to confirm (the command always waits:"
+        f" {WAIT_SECONDS:g} by default, {MAX_WAIT_SECONDS:g} with a bare --wait)",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def actor() -> str:
+    """Who types this, as far as this machine knows."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        user = "unknown"
+    return f"{user}@{socket.gethostname()}"
+
+
+def tell(answer: dict[str, Any], done: str, *, as_json: bool) -> int:
+    """Print what a change came to; return the exit code."""
+    missing = answer["unconfirmed"]
+    if as_json:
+        print_json(answer)
+    else:
+        workers = answer["workers"]
+        if missing:
+            names = ", ".join(f"worker {w['worker']} (process {w['pid']})" for w in missing)
+            print(bad(f"{done}, but NOT confirmed by {names}"))
+            print("  they may still use the state before; look at `figway status`")
+        else:
+            count = "1 worker" if len(workers) == 1 else f"{len(workers)} workers"
+            print(good(f"{done}: {count} confirmed in {answer['applied_ms']:.1f} ms"))
+        for worker in workers:
+            print(f"  worker {worker['worker']} (process {worker['pid']}): {worker['ms']:.1f} ms")
+        for hold in answer["holds"]:
+            print(f"  rolled back: {hold['scope']} by {hold['source']} since {hold['since']}")
+        for warning in answer["warnings"]:
+            print(bad(f"  warning: {warning}"))
+    return REFUSED if missing else OK
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 < seconds <= MAX_WAIT_SECONDS:
+        raise argparse.ArgumentTypeError(f"expected seconds, up to {MAX_WAIT_SECONDS:g}: {text!r}")
+    return seconds

@@ -1,0 +1,74 @@
+"""figway status: workers, revisions, rollbacks and health of a running figway."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from proxy.cli import client
+from proxy.cli.output import OK, bad, bold, good, print_json, table
+
+Parsers = Any  # argparse's own type for it is private
+
+
+def add_parser(subparsers: Parsers) -> None:
+    """Add `status`."""
+    parser = subparsers.add_parser(
+        "status",
+        help="show what is running: workers, revisions, rollbacks, health",
+        description="Show what is running: workers and the revision each has applied, the files"
+        " in use, what is rolled back, and the health of upstreams.",
+        epilog="example:\n  figway status --json | jq .workers\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    client.add_options(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the status; exit 0 if figway could be asked."""
+    status = client.ask(args, "GET", "/api/v1/status")
+    if args.json:
+        print_json(status)
+        return OK
+    phase = status["phase"]
+    shown = good(phase) if phase == "serving" else bad(phase)
+    print(f"figway {status['version']}, {shown} on {status['listen']}, admin {status['admin']}")
+    for name in ("routes", "flags"):
+        file = status[name]
+        where = f"{file['path']} revision {file['revision'] or 'none'}"
+        print(f"{name}: {where}" + (f" (from {file['source']})" if name == "flags" else ""))
+        for line in file["problems"]:
+            print(bad(f"  refused since: {line}"))
+    if status["holds"]:
+        print(bold(bad("ROLLED BACK")))
+        for hold in status["holds"]:
+            print(
+                f"  {hold['scope']} by {hold['source']} since {hold['since']}"
+                + (f", {hold['actor']}" if hold["actor"] else "")
+                + (f": {hold['reason']}" if hold["reason"] else "")
+            )
+    else:
+        print("rollback: none")
+    print()
+    current = str(status["revision"])
+    rows = [
+        (
+            str(w["worker"]),
+            str(w["pid"]),
+            w["state"],
+            f"{w['uptime_seconds']:.0f} s",
+            "current" if str(w["revision"]) == current else f"BEHIND: {w['revision']}",
+        )
+        for w in status["workers"]
+    ]
+    print(table(("worker", "process", "state", "up", "revision"), rows))
+    if status["endpoints"]:
+        print()
+        health = [
+            (e["upstream"], e["endpoint"], "healthy" if e["healthy"] else "FAILS", e["error"])
+            for e in status["endpoints"]
+        ]
+        print(table(("upstream", "endpoint", "health", "last error"), health))
+    return OK

@@ -1,0 +1,66 @@
+"""The event log: every line is one JSON object whatever the values; nobody waits for its reader."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.supervision.log import MAX_VALUE, LogWriter, event_log, render
+
+
+@given(st.text())
+def test_a_line_is_printable_ascii_and_one_json_object(value: str) -> None:
+    line = render(None, "info", {"event": "x_happened", "value": value})
+    assert line.isascii()
+    assert line.isprintable()
+    if len(value) <= MAX_VALUE:
+        assert json.loads(line)["value"] == value
+
+
+def test_a_long_value_is_cut() -> None:
+    line = render(None, "info", {"event": "x", "value": "a" * 100_000})
+    assert len(line) < 2 * MAX_VALUE
+
+
+def test_an_event_carries_time_level_and_what_is_always_there() -> None:
+    reader, writer = os.pipe()
+    log_writer = LogWriter(writer)
+    event_log(log_writer, component="supervisor").warning("worker_died", worker=3)
+    log_writer.close()
+    os.close(writer)
+    with os.fdopen(reader) as lines:
+        line = json.loads(lines.read())
+    assert line.pop("timestamp").endswith("Z")
+    assert line == {
+        "event": "worker_died",
+        "level": "warning",
+        "component": "supervisor",
+        "worker": 3,
+    }
+
+
+def test_a_reader_that_stops_reading_costs_lines_not_time() -> None:
+    reader, writer = os.pipe()
+    log_writer = LogWriter(writer, waiting=10)
+    log = event_log(log_writer)
+    for _ in range(2000):
+        log.info("filled", value="x" * 1000)
+    assert log_writer.dropped > 0
+    log_writer.close(seconds=0.01)
+    os.close(reader)
+    os.close(writer)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_reader_that_has_gone_is_no_error() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    log_writer = LogWriter(writer)
+    event_log(log_writer).info("said_to_nobody")
+    log_writer.close()
+    assert log_writer.dropped == 1
+    os.close(writer)
