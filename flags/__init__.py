@@ -1,0 +1,1 @@
+"""Flags: who may move traffic right now. Imports nothing of the proxy."""

@@ -1,0 +1,57 @@
+"""Who answers a request, and why: one pure function for traffic, `explain`, tests and replay."""
+
+from __future__ import annotations
+
+from flags.evaluate import BASIS_POINTS, bucket_of
+from flags.snapshot import FlagSnapshot
+from proxy.routing.compiled import Decision
+from proxy.routing.facts import RequestFacts
+from proxy.routing.table import RouteTable
+
+__all__ = ["Decision", "decide"]
+
+
+def decide(table: RouteTable, flags: FlagSnapshot, facts: RequestFacts) -> Decision:
+    """Decide one request: no I/O, no clock, no randomness, and nothing is allocated for the answer.
+
+    The first hit wins, in the order of `Reason`. Everything missing ends on legacy.
+    """
+    route = table.find(facts)
+    rewriter = route.rewriter
+    lacks_value = rewriter is not None and rewriter.path(facts) is None
+
+    if route.settled is not None:
+        return route.rewrite_value_missing if lacks_value else route.settled
+    if flags.rollback_all:
+        return route.rollback_all
+    if route.group and route.group in flags.rollback_groups:
+        return route.rollback_group
+    if route.id in flags.rollback_routes:
+        return route.rollback_route
+    if route.parked is not None:
+        return (lacks_value and route.parked_alone) or route.parked
+    if lacks_value:
+        return route.rewrite_value_missing
+    if route.never is not None and route.never.perhaps_holding(facts) is not None:
+        return route.cohort_never
+    if route.always is not None and route.always.holding(facts) is not None:
+        return route.cohort_always
+
+    said = flags.group_basis_points if route.group else flags.route_basis_points
+    if route.live:
+        threshold = said.get(route.flag, BASIS_POINTS)
+        if threshold >= BASIS_POINTS:
+            return route.live_new
+    else:
+        threshold = min(route.ceiling, said.get(route.flag, 0))
+    if route.sticky is None:
+        if threshold <= 0:
+            # Without asking for the device id, which would mint a cookie that nobody needs yet.
+            return route.bucket_out
+        key = facts.device_id()
+    else:
+        sticky = route.sticky(facts)
+        if sticky is None:
+            return route.no_sticky_key
+        key = sticky
+    return route.bucket_in if bucket_of(route.hash_prefix + key) < threshold else route.bucket_out
