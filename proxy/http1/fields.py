@@ -1,0 +1,133 @@
+"""Which header field is which: one lookup per field decides how a message treats it."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from proxy.headers import HOP_BY_HOP, INTERNAL_PREFIX, NEVER_FORWARDED
+
+# Plain ints, not an Enum: the kind of every field of every message is compared on the hot path.
+FORWARD: Final = 0
+DROP: Final = 1
+HOST: Final = 2
+CONNECTION: Final = 3
+CONTENT_LENGTH: Final = 4
+TRANSFER_ENCODING: Final = 5
+TE: Final = 6
+UPGRADE: Final = 7
+EXPECT: Final = 8
+COOKIE: Final = 9
+FORWARDED: Final = 10
+REQUEST_ID: Final = 11
+TRACEPARENT: Final = 12
+VIA: Final = 13
+AUTHORIZATION: Final = 14
+MAX_FORWARDS: Final = 15
+SET_COOKIE: Final = 16
+
+_REQUEST_KINDS: Final = {
+    b"host": HOST,
+    b"connection": CONNECTION,
+    b"content-length": CONTENT_LENGTH,
+    b"transfer-encoding": TRANSFER_ENCODING,
+    b"te": TE,
+    b"upgrade": UPGRADE,
+    b"expect": EXPECT,
+    b"cookie": COOKIE,
+    b"forwarded": FORWARDED,
+    b"x-forwarded-for": FORWARDED,
+    b"x-forwarded-proto": FORWARDED,
+    b"x-forwarded-host": FORWARDED,
+    b"x-forwarded-port": FORWARDED,
+    b"x-forwarded-server": FORWARDED,
+    b"x-forwarded-ssl": FORWARDED,
+    b"x-forwarded-scheme": FORWARDED,
+    b"x-forwarded-prefix": FORWARDED,
+    b"x-real-ip": FORWARDED,
+    b"x-request-id": REQUEST_ID,
+    b"traceparent": TRACEPARENT,
+    b"via": VIA,
+    b"authorization": AUTHORIZATION,
+    b"max-forwards": MAX_FORWARDS,
+}
+
+_RESPONSE_KINDS: Final = {
+    b"connection": CONNECTION,
+    b"content-length": CONTENT_LENGTH,
+    b"transfer-encoding": TRANSFER_ENCODING,
+    b"upgrade": UPGRADE,
+    b"set-cookie": SET_COOKIE,
+}
+
+# PHP and FastCGI map `-` and `_` (and more) in a name to one variable, so `X_Forwarded_For` would pass
+# for `X-Forwarded-For`: a request field whose name has anything but letters, digits and `-` is dropped.
+_PLAIN_NAME: Final = re.compile(rb"[A-Za-z0-9-]+")
+
+# Names repeat, so their kinds are remembered. The bound keeps a client from filling the memory.
+_REMEMBERED: Final = 4096
+
+
+class _Kinds(dict[bytes, int]):
+    """Field name as sent -> kind. Computed on first sight."""
+
+    def __init__(self, special: dict[bytes, int], *, plain_names_only: bool) -> None:
+        super().__init__()
+        self._special = special
+        self._plain_names_only = plain_names_only
+
+    def __missing__(self, name: bytes) -> int:
+        kind = self._classify(name)
+        if len(self) < _REMEMBERED:
+            self[name] = kind
+        return kind
+
+    def _classify(self, name: bytes) -> int:
+        lower = name.lower()
+        if self._plain_names_only and _PLAIN_NAME.fullmatch(name) is None:
+            return DROP
+        if lower in self._special:
+            return self._special[lower]
+        if lower in HOP_BY_HOP or lower in NEVER_FORWARDED or lower.startswith(INTERNAL_PREFIX):
+            return DROP
+        return FORWARD
+
+
+REQUEST_KINDS: Final = _Kinds(_REQUEST_KINDS, plain_names_only=True)
+RESPONSE_KINDS: Final = _Kinds(_RESPONSE_KINDS, plain_names_only=False)
+
+# A list of header fields as it goes on the wire: name, b": ", value, b"\r\n", name, ... Flat, because
+# b"".join() over it is the cheapest way from a parsed message to bytes.
+Fields = list[bytes]
+STRIDE: Final = 4
+
+
+def tokens(value: bytes) -> list[bytes]:
+    """Split a comma-separated field value into lower-case tokens (RFC 9110, 5.6.1)."""
+    return [token for part in value.split(b",") if (token := part.strip(b" \t").lower())]
+
+
+def without(fields: Fields, names: frozenset[bytes] | set[bytes]) -> Fields:
+    """Leave out every field whose lower-case name is in `names`."""
+    kept: Fields = []
+    for index in range(0, len(fields), STRIDE):
+        if fields[index].lower() not in names:
+            kept += fields[index : index + STRIDE]
+    return kept
+
+
+def values(fields: Fields, name: bytes) -> list[bytes]:
+    """All values of the field with this lower-case name, in order."""
+    return [
+        fields[index + 2]
+        for index in range(0, len(fields), STRIDE)
+        if fields[index].lower() == name
+    ]
+
+
+def size_of_largest(fields: Fields) -> int:
+    """Bytes of the largest field, name and value."""
+    return max(
+        (len(fields[index]) + len(fields[index + 2]) for index in range(0, len(fields), STRIDE)),
+        default=0,
+    )

@@ -1,0 +1,198 @@
+"""One request as it was parsed: what routing asks about it, and the head an upstream gets."""
+
+from __future__ import annotations
+
+import random
+import re
+import secrets
+from typing import TYPE_CHECKING, Final
+
+from proxy.http1.fields import STRIDE, Fields, values
+from proxy.routing.facts import read_cookie
+
+if TYPE_CHECKING:
+    from proxy.http1.wire import Wire
+
+_TRACEPARENT: Final = re.compile(
+    rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}.*"
+)
+_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:@=+/-]{1,128}")
+# Correlation ids, not secrets: speed matters, prediction does not.
+_random_bits = random.SystemRandom().getrandbits(64)
+_ids: Final = random.Random(_random_bits)  # noqa: S311 - correlation ids are no secret
+
+
+CHUNKED: Final = -1
+NO_BODY: Final = -2
+
+
+class Request:
+    """A request in flight. Mutable only while its body arrives; implements `RequestFacts`.
+
+    `fields` hold every field that is forwarded, in the order and case they came in; hop-by-hop fields are
+    already gone, and what frames the body (one Content-Length, or `Transfer-Encoding: chunked`) stands in its
+    place, normalised. `length` is the declared body length, CHUNKED, or NO_BODY when nothing was declared.
+    """
+
+    __slots__ = (
+        "_minted",
+        "answer_here",
+        "chunks",
+        "client_ip",
+        "complete",
+        "cookie_line",
+        "expects_continue",
+        "fields",
+        "forwarded_lines",
+        "has_authorization",
+        "has_query",
+        "held",
+        "host",
+        "host_field",
+        "http10",
+        "keep_alive",
+        "length",
+        "method",
+        "method_bytes",
+        "path",
+        "query",
+        "received",
+        "request_id",
+        "started",
+        "target",
+        "traceparent",
+        "trailers_wanted",
+        "upgrade",
+        "wire",
+    )
+
+    method: str
+    method_bytes: bytes
+    target: bytes
+    path: str
+    query: str
+    has_query: bool
+    host: str
+    client_ip: str
+    length: int
+    http10: bool
+    keep_alive: bool
+    # As sent, for X-Forwarded-Host; None in an HTTP/1.0 request without one.
+    host_field: bytes | None
+    cookie_line: bytes | None
+    has_authorization: bool
+    # Via, X-Forwarded-* and the ids we made: whole header lines.
+    forwarded_lines: bytes
+    request_id: bytes
+    traceparent: bytes
+    # time.perf_counter() at the end of the head.
+    started: float
+
+    def __init__(self, wire: Wire, fields: Fields) -> None:
+        self.wire = wire
+        self.fields = fields
+        self.complete = False
+        self.chunks: list[bytes] | None = None
+        self.held = 0
+        self.received = 0
+        self.upgrade = b""
+        self.answer_here = False
+        self.expects_continue = False
+        self.trailers_wanted = False
+        self._minted = ""
+
+    def header(self, name: str) -> str | None:
+        """Value of a field by lower-case name; several lines are joined (RFC 9110, 5.3)."""
+        found = values(self.fields, name.encode("latin-1"))
+        if not found:
+            return None
+        return (b"; " if name == "cookie" else b", ").join(found).decode("latin-1")
+
+    def cookie(self, name: str) -> str | None:
+        """Value of a cookie; None when it is absent, or there twice with different values."""
+        line = self.cookie_line
+        if line is None:
+            return None
+        return read_cookie(line.decode("latin-1"), name)
+
+    def device_id(self) -> str:
+        """The identity cookie's value, or one minted for this client to keep."""
+        if self._minted:
+            return self._minted
+        if self.cookie_line is not None:
+            known = self.wire.device_ids(self.cookie_line)
+            # Twice with different values is nobody's identity.
+            if known and (len(known) == 1 or len(set(known)) == 1):
+                return known[0].decode("ascii")
+        self._minted = secrets.token_hex(16)
+        return self._minted
+
+    @property
+    def minted_device_id(self) -> str:
+        """The id to hand out with the response; empty when the client had one or none was asked for."""
+        return self._minted
+
+    def identify(self, request_id: bytes | None, traceparent: bytes | None) -> bytes:
+        """Fix the request's ids and give the header lines that carry the ones we made."""
+        lines = b""
+        if traceparent is None or not _TRACEPARENT.fullmatch(traceparent):
+            made = b"%048x" % _ids.getrandbits(192)
+            traceparent = b"00-%b-%b-00" % (made[:32], made[32:])
+            lines = b"traceparent: %b\r\n" % traceparent
+        if request_id is None or not _REQUEST_ID.fullmatch(request_id):
+            request_id = traceparent[3:35]
+            lines += b"X-Request-Id: %b\r\n" % request_id
+        self.request_id = request_id
+        self.traceparent = traceparent
+        return lines
+
+    def head_for(self, target: bytes, authority: bytes) -> bytes:
+        """The head for an upstream, always HTTP/1.1."""
+        parts = [self.method_bytes, b" ", target, b" HTTP/1.1\r\n"]
+        if self.host_field is None:
+            parts += (b"Host: ", authority, b"\r\n")
+        parts += self.fields
+        parts.append(self.forwarded_lines)
+        if self.upgrade:
+            parts += (b"Connection: Upgrade\r\nUpgrade: ", self.upgrade, b"\r\n")
+        elif self.trailers_wanted:
+            parts.append(b"Connection: TE\r\nTE: trailers\r\n")
+        parts.append(b"\r\n")
+        return b"".join(parts)
+
+    def hold(self, chunk: bytes) -> None:
+        """Keep a piece of the body until an upstream connection takes it."""
+        if self.chunks is None:
+            self.chunks = []
+        self.chunks.append(chunk)
+        self.held += len(chunk)
+
+    def may_get_a_cookie(self) -> bool:
+        """Tell whether this client can be expected to keep an identity cookie.
+
+        A client that authorises itself and sends no cookies is a program, not a browser.
+        """
+        return self.cookie_line is not None or not self.has_authorization
+
+    def take_held(self) -> list[bytes]:
+        """Give what was held, and hold nothing."""
+        chunks, self.chunks, self.held = self.chunks or [], None, 0
+        return chunks
+
+    def is_safe(self) -> bool:
+        """Tell whether the method promises to change nothing (RFC 9110, 9.2.1)."""
+        return self.method in _SAFE
+
+    def field_pairs(self) -> list[tuple[str, str]]:
+        """The forwarded fields for people to read."""
+        return [
+            (self.fields[i].decode("latin-1"), self.fields[i + 2].decode("latin-1"))
+            for i in range(0, len(self.fields), STRIDE)
+        ]
+
+    def __repr__(self) -> str:
+        state = "complete" if self.complete else f"{self.received} bytes so far"
+        return f"<Request {self.method} {self.path} [{state}]>"
+
+
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})

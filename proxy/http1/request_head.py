@@ -1,0 +1,407 @@
+"""Reading one request head: every gate that llhttp leaves open, in one place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from httptools import HttpRequestParser
+
+from proxy.errors import (
+    BadRequest,
+    BodyTooLarge,
+    ClientError,
+    ExpectationFailed,
+    HeadersTooLarge,
+    LoopDetected,
+    MethodNotAllowed,
+    MethodNotImplemented,
+    TargetTooLong,
+    VersionNotSupported,
+)
+from proxy.headers import PROTECTED_FROM_NOMINATION
+from proxy.http1 import fields as kinds
+from proxy.http1.authority import origin_form, read_host
+from proxy.http1.fields import Fields, tokens, without
+from proxy.http1.forwarded import from_trusted
+from proxy.http1.request import CHUNKED, NO_BODY, Request
+
+if TYPE_CHECKING:
+    from proxy.http1.wire import Wire
+
+_METHODS: Final[dict[bytes, str]] = {}
+_KNOWN_OPTIONS: Final = frozenset({b"keep-alive", b"close", b"upgrade", b"te"})
+_METHOD_CHARACTERS: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-")
+
+
+class HeadReader:
+    """Collects what a connection's parser reports of a head, and turns it into a Request.
+
+    One per connection, used again for every request on it.
+    """
+
+    __slots__ = (
+        "_authorization",
+        "_connection",
+        "_cookie",
+        "_dropped",
+        "_expect",
+        "_forwarded",
+        "_host",
+        "_length",
+        "_max_forwards",
+        "_partial",
+        "_peer",
+        "_peer_lines",
+        "_request_id",
+        "_scan",
+        "_te",
+        "_tls",
+        "_traceparent",
+        "_trusted",
+        "_upgrade",
+        "begun",
+        "data",
+        "fields",
+        "skip_next",
+        "target",
+        "upgrade_pending",
+        "wire",
+    )
+
+    def __init__(self, wire: Wire, *, tls: bool) -> None:
+        self.wire = wire
+        self._tls = tls
+        self._peer = ""
+        self._peer_lines = b""
+        self._trusted = False
+        self.begun = False
+        self.skip_next = False
+        self.upgrade_pending = False
+        self.data = b""
+        self._partial = b""
+        self._scan = 0
+        self._reset()
+
+    def know_peer(self, peer: str) -> None:
+        """Prepare what every request of this client says about it."""
+        self._peer = peer
+        self._trusted = self.wire.trusted.trusts(peer)
+        scheme = b"https" if self._tls else b"http"
+        self._peer_lines = b"%bX-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\n" % (
+            self.wire.via_line,
+            peer.encode("ascii", "replace"),
+            scheme,
+        )
+
+    def begin(self) -> None:
+        """Start on a new head."""
+        if self.skip_next:
+            return
+        self.begun = True
+        self._reset()
+
+    def _reset(self) -> None:
+        self.target = b""
+        self.fields: Fields = []
+        self._host: bytes | None = None
+        self._connection: list[bytes] | None = None
+        self._length = NO_BODY
+        self._te = False
+        self._upgrade = b""
+        self._expect: bytes | None = None
+        self._cookie: bytes | None = None
+        self._request_id: bytes | None = None
+        self._traceparent: bytes | None = None
+        self._max_forwards: bytes | None = None
+        self._authorization = False
+        self._forwarded = False
+        self._dropped = 0
+
+    def special(self, kind: int, name: bytes, value: bytes) -> None:
+        """Take a field that means something to the proxy. Raises ClientError."""
+        if self.skip_next:
+            return
+        if not self.begun:
+            self._trailer(name, value)
+            return
+        match kind:
+            case kinds.HOST:
+                if self._host is not None:
+                    raise BadRequest("more than one Host")
+                self._host = value
+            case kinds.COOKIE:
+                # Two lines are one list to us and two lines to the upstream.
+                self._cookie = value if self._cookie is None else self._cookie + b"; " + value
+            case kinds.CONTENT_LENGTH:
+                value = value.strip(b" \t")
+                if not value.isdigit() or self._length != NO_BODY:
+                    raise BadRequest("Content-Length is not one number")
+                self._length = int(value)
+            case kinds.TRANSFER_ENCODING:
+                if self._length != NO_BODY:
+                    raise BadRequest("more than one framing of the body")
+                self._length = CHUNKED
+                value = b"chunked"
+            case kinds.AUTHORIZATION:
+                self._authorization = True
+            case kinds.FORWARDED:
+                if not self._trusted:
+                    self._drop(name, value)
+                    return
+                self._forwarded = True
+            case kinds.REQUEST_ID:
+                if self._request_id is not None:
+                    self._drop(name, value)
+                    return
+                self._request_id = value
+            case kinds.TRACEPARENT:
+                if self._traceparent is not None:
+                    raise BadRequest("more than one traceparent")
+                self._traceparent = value
+            case kinds.VIA:
+                self._refuse_loop(value)
+            case kinds.MAX_FORWARDS:
+                self._max_forwards = value
+            case _:
+                self._connection_level(kind, name, value)
+                return
+        self.fields += (name, b": ", value, b"\r\n")
+
+    def _connection_level(self, kind: int, name: bytes, value: bytes) -> None:
+        match kind:
+            case kinds.CONNECTION:
+                self._connection = (self._connection or []) + tokens(value)
+            case kinds.TE:
+                self._te = self._te or b"trailers" in (t.partition(b";")[0] for t in tokens(value))
+            case kinds.UPGRADE:
+                self._upgrade = value.strip(b" \t") if not self._upgrade else b","
+            case kinds.EXPECT:
+                self._expect = value if self._expect is None else b"?"
+        self._drop(name, value)
+
+    def _drop(self, name: bytes, value: bytes) -> None:
+        self._dropped += 1
+        if len(name) + len(value) > self.wire.limits.header_bytes:
+            raise HeadersTooLarge
+
+    def trailers_over_limit(self) -> bool:
+        """Tell whether a trailer section is out of proportion."""
+        limits = self.wire.limits
+        return (
+            len(self.fields) // kinds.STRIDE + self._dropped > limits.header_count
+            or kinds.size_of_largest(self.fields) > limits.header_bytes
+        )
+
+    def _trailer(self, name: bytes, value: bytes) -> None:
+        # RFC 9110, 6.5.1: a recipient may discard trailers. Toward legacy code, that never expects them,
+        # that is the safe choice; they are counted so that a section without an end has a bound.
+        self._dropped += 1
+        limits = self.wire.limits
+        if self._dropped > limits.header_count or len(name) + len(value) > limits.header_bytes:
+            raise HeadersTooLarge
+
+    def _refuse_loop(self, value: bytes) -> None:
+        pseudonym = self.wire.pseudonym
+        if pseudonym in value.lower():
+            for entry in tokens(value):
+                words = entry.split()
+                if len(words) > 1 and words[1] == pseudonym:
+                    raise LoopDetected
+
+    def end_of_data(self) -> None:
+        """Let go of the received bytes, but for a head that is not whole yet."""
+        if self.begun:
+            self._partial += self.data[self._scan :]
+        self._scan = 0
+        self.data = b""
+
+    def over_limit(self) -> type[ClientError] | None:
+        """Tell whether an incomplete head is already too large."""
+        limits = self.wire.limits
+        if len(self.target) > limits.request_line_bytes:
+            return TargetTooLong
+        if len(self._partial) > limits.head_bytes:
+            return HeadersTooLarge if b"\r\n" in self._partial else TargetTooLong
+        if b"\r\n" in self._partial.lstrip(b"\r\n") and not self._plausible_line():
+            return BadRequest
+        return None
+
+    def _plausible_line(self) -> bool:
+        line = self._partial.lstrip(b"\r\n").partition(b"\r\n")[0]
+        return line.count(b" ") == 2
+
+    def why_no_method(self) -> type[ClientError]:
+        """Tell a method that we do not know (501) from bytes that are no HTTP at all (400)."""
+        line = (self._partial + self.data[self._scan :]).lstrip(b"\r\n").partition(b"\r\n")[0]
+        words = line.split(b" ")
+        if (
+            len(words) == 3
+            and words[0]
+            and _METHOD_CHARACTERS.issuperset(words[0])
+            and words[2].startswith(b"HTTP/1.")
+        ):
+            return MethodNotImplemented
+        return BadRequest
+
+    def why_malformed(self) -> type[ClientError]:
+        """Give a version that is none of ours its own status."""
+        line = (self._partial + self.data[self._scan :]).lstrip(b"\r\n").partition(b"\r\n")[0]
+        _, _, version = line.rpartition(b" ")
+        if (
+            not self.fields
+            and len(version) == 8
+            and version.startswith(b"HTTP/")
+            and version[5:6].isdigit()
+            and version[6:7] == b"."
+            and version[7:8].isdigit()
+            and version not in (b"HTTP/1.0", b"HTTP/1.1")
+        ):
+            return VersionNotSupported
+        return BadRequest
+
+    def framing_of(self, request: Request) -> bytes:
+        """A head with this request's framing and nothing else."""
+        head = b"POST / HTTP/1.1\r\n"
+        if request.length == CHUNKED:
+            head += b"Transfer-Encoding: chunked\r\n"
+        elif request.length != NO_BODY:
+            head += b"Content-Length: %d\r\n" % request.length
+        if not request.keep_alive:
+            head += b"Connection: close\r\n"
+        return head + b"\r\n"
+
+    def finish(self, parser: HttpRequestParser) -> Request | None:
+        """Check the whole head and make the Request. Raises ClientError."""
+        if self.skip_next:
+            self.skip_next = False
+            self.begun = False
+            return None
+        wire = self.wire
+        limits = wire.limits
+        self.begun = False
+        method_bytes: bytes = parser.get_method()
+        target = self.target
+        self._check_line(method_bytes, target)
+        fields = self.fields
+        if len(fields) // kinds.STRIDE + self._dropped > limits.header_count:
+            raise HeadersTooLarge
+        if (
+            len(self.data) + len(self._partial) > limits.header_bytes
+            and kinds.size_of_largest(fields) > limits.header_bytes
+        ):
+            raise HeadersTooLarge
+        self._partial = b""
+        # Trailer fields come through the same callback: they must never reach this request's list.
+        self.fields = []
+
+        request = Request(wire, fields)
+        options = self._connection
+        keep_alive = parser.should_keep_alive()
+        if options is None and keep_alive:
+            # llhttp keeps a connection alive without being told only for HTTP/1.1.
+            request.http10 = False
+        else:
+            version = parser.get_http_version()
+            if version not in ("1.1", "1.0"):
+                raise VersionNotSupported
+            request.http10 = version == "1.0"
+        request.keep_alive = keep_alive
+        method = _METHODS.get(method_bytes)
+        if method is None:
+            method = _METHODS[method_bytes] = method_bytes.decode("ascii")
+        request.method = method
+        request.method_bytes = method_bytes
+        if method in ("CONNECT", "TRACE"):
+            raise MethodNotAllowed
+        host = self._host
+        if host is not None:
+            request.host = read_host(host)
+        elif request.http10:
+            request.host = ""
+        else:
+            raise BadRequest("no Host")
+        request.host_field = host
+        if target[0] != 0x2F or b"#" in target:
+            target = origin_form(method, target, host, tls=self._tls)
+        request.target = target
+        request.path, mark, request.query = target.decode("ascii").partition("?")
+        request.has_query = bool(mark)
+        request.length = length = self._length
+        if length == CHUNKED:
+            # RFC 9112, 6.1: "A server or client that receives an HTTP/1.0 message containing a
+            # Transfer-Encoding header field MUST treat the message as if the framing is faulty".
+            if request.http10:
+                raise BadRequest("Transfer-Encoding in HTTP/1.0")
+        elif length > limits.body_bytes:
+            raise BodyTooLarge
+        if self._expect is not None and not request.http10:
+            if self._expect.strip(b" \t").lower() != b"100-continue":
+                raise ExpectationFailed
+            request.expects_continue = length != NO_BODY and length != 0
+        if self._max_forwards is not None and method == "OPTIONS":
+            self._count_forwards(request)
+        request.cookie_line = self._cookie
+        request.has_authorization = self._authorization
+        if options is not None:
+            self._obey_connection(request, options, parser)
+        if self._forwarded:
+            request.client_ip, request.fields, lines = from_trusted(
+                wire.trusted,
+                self._peer,
+                b"https" if self._tls else b"http",
+                host or b"",
+                request.fields,
+            )
+            lines = wire.via_line + lines
+        else:
+            request.client_ip = self._peer
+            lines = self._peer_lines
+            if host is not None:
+                lines += b"X-Forwarded-Host: " + host + b"\r\n"
+        request.forwarded_lines = lines + request.identify(self._request_id, self._traceparent)
+        return request
+
+    def _check_line(self, method: bytes, target: bytes) -> None:
+        # llhttp tolerates several spaces between method and target, RFC 9112, 3 has one. The bytes are
+        # looked up again because llhttp does not tell where they stood.
+        if len(target) + len(method) + 10 > self.wire.limits.request_line_bytes:
+            raise TargetTooLong
+        line = b"%b %b HTTP/" % (method, target)
+        data = self._partial + self.data[self._scan :] if self._partial else self.data
+        at = data.find(line, 0 if self._partial else self._scan)
+        if at < 0:
+            raise BadRequest("the request line is malformed")
+        if not self._partial:
+            self._scan = at + len(line)
+
+    def _obey_connection(
+        self, request: Request, options: list[bytes], parser: HttpRequestParser
+    ) -> None:
+        nominated = set(options) - _KNOWN_OPTIONS
+        if nominated:
+            # RFC 9110, 7.6.1: "Intermediaries MUST [...] remove any header or trailer field(s) from the
+            # message with the same name as the connection-option", but not those that others rely on.
+            request.fields = without(request.fields, nominated - PROTECTED_FROM_NOMINATION)
+        request.trailers_wanted = self._te and b"te" in options and not request.http10
+        if b"upgrade" in options and parser.should_upgrade():
+            self.upgrade_pending = True
+            if (
+                request.method == "GET"
+                and request.length in (NO_BODY, 0)
+                and not request.http10
+                and self._upgrade.lower() in self.wire.upgrade_protocols
+            ):
+                request.upgrade = self._upgrade
+
+    def _count_forwards(self, request: Request) -> None:
+        # RFC 9110, 7.6.2; what is no number is as good as absent.
+        value = (self._max_forwards or b"").strip(b" \t")
+        if not value.isdigit() or len(value) > 10:
+            return
+        left = int(value)
+        if left == 0:
+            request.answer_here = True
+            return
+        for index in range(0, len(request.fields), kinds.STRIDE):
+            if request.fields[index].lower() == b"max-forwards":
+                request.fields[index + 2] = b"%d" % (left - 1)

@@ -1,0 +1,157 @@
+"""Reading one response head from an upstream: as strict as with a client, because we relay it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from httptools import HttpResponseParser
+
+from proxy.errors import BrokenResponse
+from proxy.headers import FORBIDDEN_IN_TRAILERS, PROTECTED_FROM_NOMINATION
+from proxy.http1 import fields as kinds
+from proxy.http1.fields import Fields, tokens, without
+
+if TYPE_CHECKING:
+    from proxy.settings import Limits
+
+CHUNKED: Final = -1
+UNTIL_CLOSE: Final = -2
+
+# RFC 9112, 4: reason-phrase = 1*( HTAB / SP / VCHAR / obs-text )
+_REASON: Final = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
+_REMEMBERED: Final = 512
+_status_lines: Final[dict[tuple[int, bytes], bytes]] = {}
+
+
+class ResponseHead:
+    """Collects what a connection's parser reports of a response head, and judges it.
+
+    One per upstream connection, used again for every response on it. `length` is the declared length, CHUNKED
+    or UNTIL_CLOSE.
+    """
+
+    __slots__ = (
+        "_connection",
+        "_dropped",
+        "_limits",
+        "_te_at",
+        "fields",
+        "http10",
+        "keep_alive",
+        "length",
+        "reason",
+        "status",
+        "suspect",
+        "trailers",
+        "upgrade",
+        "whole",
+    )
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        # More bytes came than one field may have, so the fields have to be measured.
+        self.suspect = False
+        self.begin()
+
+    def begin(self) -> None:
+        """Start on a new head."""
+        self.status = 0
+        self.reason = b""
+        self.fields: Fields = []
+        self.trailers: Fields | None = None
+        self.length = UNTIL_CLOSE
+        self.upgrade = b""
+        self.whole = False
+        self.keep_alive = False
+        self.http10 = False
+        self._connection: list[bytes] | None = None
+        self._te_at = -1
+        self._dropped = 0
+
+    def special(self, kind: int, name: bytes, value: bytes) -> None:
+        """Take a field that means something to the proxy. Raises BrokenResponse."""
+        if self.whole:
+            self._dropped += 1
+            return
+        match kind:
+            case kinds.CONTENT_LENGTH:
+                value = value.strip(b" \t")
+                if not value.isdigit() or self.length != UNTIL_CLOSE:
+                    raise BrokenResponse("Content-Length is not one number")
+                self.length = int(value)
+            case kinds.TRANSFER_ENCODING:
+                if value.strip(b" \t").lower() != b"chunked" or self.length != UNTIL_CLOSE:
+                    raise BrokenResponse("a transfer coding other than one chunked")
+                self.length = CHUNKED
+                self._te_at = len(self.fields)
+                value = b"chunked"
+            case kinds.SET_COOKIE:
+                pass
+            case kinds.CONNECTION:
+                self._connection = (self._connection or []) + tokens(value)
+                self._dropped += 1
+                return
+            case kinds.UPGRADE:
+                self.upgrade = value.strip(b" \t")
+                self._dropped += 1
+                return
+            case _:
+                self._dropped += 1
+                return
+        self.fields += (name, b": ", value, b"\r\n")
+
+    def finish(self, parser: HttpResponseParser) -> None:
+        """Check the whole head. Raises BrokenResponse."""
+        fields = self.fields
+        limits = self._limits
+        if len(fields) // kinds.STRIDE + self._dropped > limits.header_count:
+            raise BrokenResponse("too many header fields")
+        if self.suspect:
+            self.suspect = False
+            if kinds.size_of_largest(fields) > limits.response_header_bytes:
+                raise BrokenResponse("a header field is too large")
+        status = self.status = parser.get_status_code()
+        if status < 100:
+            raise BrokenResponse("no such status")
+        options = self._connection
+        keep_alive = self.keep_alive = parser.should_keep_alive()
+        if options is not None or not keep_alive:
+            version = parser.get_http_version()
+            if version not in ("1.1", "1.0"):
+                raise BrokenResponse("neither HTTP/1.0 nor HTTP/1.1")
+            self.http10 = version == "1.0"
+            if self.http10 and self.length == CHUNKED:
+                raise BrokenResponse("Transfer-Encoding in HTTP/1.0")
+            if options is not None:
+                nominated = set(options) - PROTECTED_FROM_NOMINATION - _OWN_OPTIONS
+                if nominated:
+                    self.fields = without(fields, nominated)
+        self.whole = True
+
+    def status_line(self) -> bytes:
+        """The status line for the client. Raises BrokenResponse for a reason that is none."""
+        key = (self.status, self.reason)
+        line = _status_lines.get(key)
+        if line is None:
+            if _REASON.fullmatch(self.reason) is None:
+                raise BrokenResponse("control characters in the reason phrase")
+            line = b"HTTP/1.1 %03d %b\r\n" % key
+            if len(_status_lines) < _REMEMBERED:
+                _status_lines[key] = line
+        return line
+
+    def without_chunked(self) -> Fields:
+        """The fields for a client to whom chunks mean nothing."""
+        return (
+            without(self.fields, {b"transfer-encoding"}) if self.length == CHUNKED else self.fields
+        )
+
+    def take_trailers(self) -> bytes:
+        """The trailer section to relay: what may stand in one (RFC 9110, 6.5.1)."""
+        if not self.trailers:
+            return b""
+        return b"".join(without(self.trailers, FORBIDDEN_IN_TRAILERS))
+
+
+_OWN_OPTIONS: Final = frozenset({b"keep-alive", b"close", b"upgrade", b"transfer-encoding"})

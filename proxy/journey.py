@@ -1,0 +1,512 @@
+"""One request, top to bottom: decide, dispatch, relay, and what to do when it does not go well."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+from proxy.errors import (
+    BrokenResponse,
+    ClientDisconnected,
+    ClientError,
+    ConnectFailed,
+    ConnectTimeout,
+    FirstByteTimeout,
+    PoolExhausted,
+    ProxyError,
+    UpstreamClosed,
+    UpstreamError,
+)
+from proxy.http1.client_side import HOLD_BYTES, ClientConnection
+from proxy.http1.fields import values
+from proxy.http1.refusal import OPTIONS_HERE
+from proxy.http1.request import CHUNKED, NO_BODY, Request
+from proxy.http1.response_head import CHUNKED as RESPONSE_CHUNKED
+from proxy.http1.response_head import UNTIL_CLOSE, ResponseHead
+from proxy.http1.tunnel import Tunnel
+from proxy.http1.upstream_side import Asker, UpstreamConnection
+from proxy.http1.wire import Exchange
+from proxy.routing.decision import decide
+from proxy.routing.rewrite import upstream_target
+from proxy.routing.route import FallbackCause
+from proxy.stages import Reason, Side, Stage
+
+if TYPE_CHECKING:
+    from proxy.generation import Generation
+    from proxy.http1.pool import Endpoint
+    from proxy.routing.decision import Decision
+
+_LAST_CHUNK: Final = b"0\r\n\r\n"
+_CONNECT_CAUSES: Final = (ConnectFailed, ConnectTimeout, PoolExhausted)
+_NOTHING_SENT: Final = (ConnectFailed, ConnectTimeout)
+_FALLBACK_OF_ERROR: Final[dict[type[ProxyError], FallbackCause]] = {
+    ConnectFailed: FallbackCause.CONNECT,
+    ConnectTimeout: FallbackCause.CONNECT,
+    PoolExhausted: FallbackCause.STATUS_503,
+    UpstreamClosed: FallbackCause.STATUS_502,
+    BrokenResponse: FallbackCause.STATUS_502,
+    FirstByteTimeout: FallbackCause.STATUS_504,
+}
+_FALLBACK_OF_STATUS: Final = {
+    500: FallbackCause.STATUS_500,
+    502: FallbackCause.STATUS_502,
+    503: FallbackCause.STATUS_503,
+    504: FallbackCause.STATUS_504,
+}
+
+
+class Journey(Exchange, Asker):
+    """A request on its way. Reads one generation of routes and flags, and never another.
+
+    The steps: begin -> decide -> dispatch -> connected -> response_head -> response_body -> response_complete.
+    """
+
+    __slots__ = (
+        "_attempts",
+        "_fell_back",
+        "_out",
+        "_replay",
+        "chunked_out",
+        "client",
+        "connection",
+        "decision",
+        "endpoint",
+        "error",
+        "first_byte_at",
+        "generation",
+        "head_sent",
+        "pool",
+        "request",
+        "sent_bytes",
+        "status",
+        "target",
+    )
+
+    def __init__(self, generation: Generation, client: ClientConnection, request: Request) -> None:
+        self.generation = generation
+        self.client = client
+        self.request = request
+        self.connection: UpstreamConnection | None = None
+        self.endpoint: Endpoint | None = None
+        self.head_sent = False
+        self.chunked_out = False
+        self.status = 0
+        self.sent_bytes = 0
+        self.first_byte_at = 0.0
+        self.error: type[ProxyError] | None = None
+        self._attempts = 0
+        self._fell_back = ""
+        self._replay: list[bytes] | None = None
+        self._out: list[bytes] = []
+
+    # Decide.
+
+    def begin(self) -> None:
+        """Decide who answers, and ask."""
+        generation, request = self.generation, self.request
+        generation.wire.in_flight += 1
+        decision = decide(generation.table, generation.flags, request)
+        if (
+            decision.side is Side.NEW
+            and not generation.is_proven()
+            and decision.reason is not Reason.COMPLETE
+        ):
+            decision = generation.table.sent_to_legacy(decision, Reason.STATE_UNPROVEN)
+        self.decision: Decision = decision
+        if decision.side is Side.NEW and decision.route.fallback is not None:
+            generation.accounts.fallback_budget(decision.route).deposit()
+        if request.answer_here:
+            self._answer_options()
+            return
+        if request.expects_continue and not request.received:
+            self.client.send_continue()
+        if request.length != NO_BODY and self._may_repeat():
+            self._replay = []
+        self._dispatch()
+
+    def _answer_options(self) -> None:
+        # RFC 9110, 7.6.2: "If the Max-Forwards value is zero (0), the recipient MUST NOT forward the
+        # request; instead, the recipient MUST respond as the final recipient."
+        self.status = 200
+        self.client.transport.write(OPTIONS_HERE)
+        self._finish(reusable=self.request.keep_alive)
+
+    # Dispatch.
+
+    def _dispatch(self, avoid: Endpoint | None = None, *, fresh: bool = False) -> None:
+        decision, request = self.decision, self.request
+        self.target = request.target
+        if decision.side is Side.NEW and decision.route.rewrite is not None:
+            self.target = upstream_target(decision.route, request).encode("ascii")
+        pool = self.pool = self.generation.pools[decision.upstream.name]
+        pool.retries.deposit()
+        endpoint = self.endpoint = pool.choose(avoid)
+        self._attempts += 1
+        connection = None if fresh else pool.take(endpoint)
+        if connection is not None:
+            self.connected(connection)
+            return
+        try:
+            endpoint.ask_later(self)
+        except PoolExhausted:
+            self.not_connected(PoolExhausted)
+
+    def connected(self, connection: UpstreamConnection) -> None:
+        """Send the request on this connection: its head, and what has arrived of its body."""
+        request = self.request
+        self.connection = connection
+        connection.ask(
+            self,
+            request.head_for(self.target, connection.endpoint.authority),
+            head_only=request.method == "HEAD",
+            switching=bool(request.upgrade),
+        )
+        if self._replay:
+            for chunk in self._replay:
+                connection.send(self._framed(chunk))
+        if request.chunks is not None:
+            for chunk in request.take_held():
+                self._send_body(chunk)
+            self.client.resume_reading()
+        if request.complete:
+            self._end_request()
+
+    def _framed(self, chunk: bytes) -> bytes:
+        if self.request.length == CHUNKED:
+            return b"%x\r\n%b\r\n" % (len(chunk), chunk)
+        return chunk
+
+    def _send_body(self, chunk: bytes) -> None:
+        if self._replay is not None:
+            if self.request.received <= self.generation.wire.limits.replay_bytes:
+                self._replay.append(chunk)
+            else:
+                self._replay = None
+        if self.connection is not None:
+            self.connection.send(self._framed(chunk))
+
+    def _end_request(self) -> None:
+        connection = self.connection
+        if connection is not None:
+            if self.request.length == CHUNKED:
+                connection.send(_LAST_CHUNK)
+            connection.request_sent()
+
+    # What the client says.
+
+    def request_body(self, chunk: bytes) -> None:
+        """Stream a piece of the body, or hold it until there is a connection."""
+        request = self.request
+        if self.connection is not None:
+            self._send_body(chunk)
+        elif self.endpoint is not None:
+            request.hold(chunk)
+            if request.held > HOLD_BYTES:
+                self.client.pause_reading()
+        # else: the response is out already, nobody wants the rest
+
+    def request_complete(self) -> None:
+        """Close the body upstream, and begin to wait for the response."""
+        if self.connection is not None:
+            self._end_request()
+
+    def request_broken(self, error: type[ClientError]) -> None:
+        """Make sure that the upstream never takes half a request for a whole one."""
+        self._leave_upstream()
+        self.error = error
+        self.status = error.status
+        self._account()
+        if self.head_sent:
+            self.client.cut(reset=True)
+        else:
+            self.client.end_with(error)
+
+    def client_gone(self) -> None:
+        """Stop for a safe request; let an unsafe one that is under way finish, if the route says so."""
+        request = self.request
+        self.error = ClientDisconnected
+        self.status = ClientDisconnected.status
+        if (
+            self.connection is not None
+            and request.complete
+            and not request.is_safe()
+            and self.decision.route.finish_when_client_leaves
+        ):
+            self.connection.resume_reading()
+            return
+        self._leave_upstream()
+        self._account()
+
+    def client_stopped_reading(self) -> None:
+        """Let the upstream wait."""
+        if self.connection is not None:
+            self.connection.pause_reading()
+
+    def client_reads_again(self) -> None:
+        """Let the upstream go on."""
+        if self.connection is not None:
+            self.connection.resume_reading()
+
+    def upstream_stopped_reading(self) -> None:
+        """Let the client wait."""
+        self.client.pause_reading()
+
+    def upstream_reads_again(self) -> None:
+        """Let the client go on."""
+        self.client.resume_reading()
+
+    def _leave_upstream(self) -> None:
+        connection, self.connection = self.connection, None
+        endpoint, self.endpoint = self.endpoint, None
+        if connection is not None:
+            connection.leave()
+        elif endpoint is not None:
+            endpoint.forget(self)
+
+    # Relay.
+
+    def interim(self, head: ResponseHead) -> None:
+        """Forward a 1xx such as 103 to a client that can know it (RFC 9110, 15.2)."""
+        if self.error is None and not self.request.http10:
+            self._out += (head.status_line(), *head.fields, b"\r\n")
+
+    def response_head(self, head: ResponseHead) -> None:
+        """Relay the head, or take the answer as a reason to fall back."""
+        request = self.request
+        decision = self.decision
+        status = head.status
+        self.first_byte_at = time.perf_counter()
+        if self.error is not None:  # the client left; the upstream may finish
+            return
+        if status >= 500 and decision.side is Side.NEW:
+            cause = _FALLBACK_OF_STATUS.get(status)
+            if cause is not None and self._fall_back(cause):
+                return
+        self.status = status
+        out = self._out
+        out.append(head.status_line())
+        bodyless = request.method == "HEAD" or status in (204, 304)
+        if head.length == RESPONSE_CHUNKED:
+            if request.http10:
+                out += head.without_chunked()
+                request.keep_alive = False
+            else:
+                out += head.fields
+                self.chunked_out = not bodyless
+        else:
+            out += head.fields
+            if head.length == UNTIL_CLOSE and not bodyless:
+                # RFC 9112, 6.3: without a length the end is the close; chunks let the connection live on
+                # and a truncation be seen.
+                if request.http10:
+                    request.keep_alive = False
+                else:
+                    out.append(b"Transfer-Encoding: chunked\r\n")
+                    self.chunked_out = True
+        if request.minted_device_id:
+            self._hand_out_identity(head)
+        if not request.keep_alive or self.generation.wire.draining or not request.complete:
+            request.keep_alive = False
+            out.append(b"Connection: close\r\n\r\n")
+        elif request.http10:
+            out.append(b"Connection: keep-alive\r\n\r\n")
+        else:
+            out.append(b"\r\n")
+        self.head_sent = True
+
+    def _hand_out_identity(self, head: ResponseHead) -> None:
+        # A cookie in a response that a shared cache may store would make one client of many.
+        request = self.request
+        if not request.may_get_a_cookie():
+            return
+        control = b",".join(values(head.fields, b"cache-control")).lower()
+        if not control:
+            self._out.append(b"Cache-Control: private\r\n")
+        elif not any(word in control for word in (b"private", b"no-store", b"no-cache")):
+            return
+        settings = self.generation.wire.settings
+        secure = "; Secure" if self.client.tls else ""
+        self._out.append(
+            f"Set-Cookie: {settings.cookie_name}={request.minted_device_id}; Path=/; "
+            f"Max-Age={settings.cookie_max_age}; HttpOnly; SameSite=Lax{secure}\r\n".encode("ascii")
+        )
+
+    def response_body(self, chunk: bytes) -> None:
+        """Relay a piece of the body."""
+        size = len(chunk)
+        self.sent_bytes += size
+        if self.error is None:
+            if self.chunked_out:
+                self._out += (b"%x\r\n" % size, chunk, b"\r\n")
+            else:
+                self._out.append(chunk)
+
+    def flush(self) -> None:
+        """Write what has been collected."""
+        out = self._out
+        if out and self.error is None:
+            self._out = []
+            self.client.transport.writelines(out)
+
+    def response_complete(self) -> None:
+        """End the response, and the journey."""
+        connection, self.connection = self.connection, None
+        self.endpoint = None
+        if self.error is not None:
+            self._account()
+            return
+        out = self._out
+        if self.chunked_out:
+            trailers = b""
+            if self.request.trailers_wanted and connection is not None:
+                trailers = connection.head.take_trailers()
+            out.append(b"0\r\n%b\r\n" % trailers if trailers else _LAST_CHUNK)
+        if out:
+            self.client.transport.writelines(out)
+        self._finish(reusable=self.request.keep_alive)
+
+    def switched(self, connection: UpstreamConnection, early: bytes) -> None:
+        """Become a tunnel (RFC 9110, 7.8)."""
+        head = connection.head
+        request = self.request
+        if head.upgrade.lower() != request.upgrade.lower():
+            self.connection = None
+            connection.leave()
+            self.upstream_failed(BrokenResponse, reused=False, answered=True)
+            return
+        self.status = 101
+        self.head_sent = True
+        self.connection = None
+        self.first_byte_at = time.perf_counter()
+        self.client.transport.writelines(
+            [
+                *self._out,
+                head.status_line(),
+                *head.fields,
+                b"Connection: Upgrade\r\nUpgrade: ",
+                head.upgrade,
+                b"\r\n\r\n",
+            ]
+        )
+        Tunnel(self.client, connection, self._tunnel_ended).open(early)
+
+    def _tunnel_ended(self, tunnel: Tunnel) -> None:
+        self.sent_bytes = tunnel.sent
+        self._account()
+
+    # When it does not go well.
+
+    def not_connected(self, error: type[ProxyError]) -> None:
+        """Nothing was sent: another endpoint may be asked, whatever the method."""
+        failed, self.endpoint = self.endpoint, None
+        self.generation.accounts.upstream_error(self.decision, error)
+        if (
+            failed is not None
+            and error in _NOTHING_SENT
+            and self._attempts < len(self.pool.endpoints)
+            and self.pool.retries.withdraw()
+        ):
+            self.generation.accounts.retried(self.decision)
+            self._dispatch(avoid=failed)
+            return
+        self._give_up(error)
+
+    def upstream_failed(self, error: type[UpstreamError], *, reused: bool, answered: bool) -> None:
+        """Repeat only what is known not to have been executed, or may be executed twice."""
+        self.connection = None
+        failed, self.endpoint = self.endpoint, None
+        if self.error is not None:
+            self._account()
+            return
+        self.generation.accounts.upstream_error(self.decision, error)
+        if self.head_sent:
+            self._cut(error)
+            return
+        # RFC 9110, 9.2.2: "A proxy MUST NOT automatically retry non-idempotent requests." A reused
+        # connection that dies without a byte was most likely closed by the other end before our request.
+        if (
+            error is UpstreamClosed
+            and reused
+            and not answered
+            and self._may_repeat()
+            and self._replayable()
+            and self.pool.retries.withdraw()
+        ):
+            self.generation.accounts.retried(self.decision)
+            self._dispatch(avoid=failed, fresh=True)
+            return
+        self._give_up(error)
+
+    def _may_repeat(self) -> bool:
+        return self.request.is_safe() or self.decision.route.idempotent
+
+    def _replayable(self) -> bool:
+        # Nothing of the body has gone out, or all of it is still here.
+        return self._replay is not None or self.request.received == self.request.held
+
+    def _give_up(self, error: type[ProxyError]) -> None:
+        cause = _FALLBACK_OF_ERROR.get(error)
+        if cause is not None and self.decision.side is Side.NEW and self._fall_back(cause, error):
+            return
+        self.error = error
+        self.status = error.status
+        self._out = []
+        reusable = self.request.keep_alive and not self.generation.wire.draining
+        self._account()
+        self.client.refuse_and_go_on(error, reusable=reusable)
+
+    def _fall_back(self, cause: FallbackCause, error: type[ProxyError] | None = None) -> bool:
+        """Let legacy answer instead, if that is allowed and harmless."""
+        decision, request = self.decision, self.request
+        route = decision.route
+        policy = route.fallback
+        if policy is None or cause not in policy.when or route.stage is Stage.COMPLETE:
+            return False
+        if request.method not in policy.methods or request.upgrade:
+            return False
+        accounts = self.generation.accounts
+        harmless = self._may_repeat() or error in _CONNECT_CAUSES
+        if (
+            not harmless
+            or not self._replayable()
+            or self.error is not None
+            or not accounts.fallback_budget(route).withdraw()
+        ):
+            accounts.fallback_refused(route, cause)
+            return False
+        if error is None:
+            accounts.upstream_status(decision, cause)
+        self._leave_upstream()
+        self._out = []
+        self._fell_back = str(cause)
+        accounts.fell_back(route, cause)
+        self.decision = self.generation.table.sent_to_legacy(decision, Reason.FALLBACK)
+        self._attempts = 0
+        self._dispatch()
+        return True
+
+    def _cut(self, error: type[ProxyError]) -> None:
+        self.error = error
+        self._account()
+        # What has been read of the response still goes out; the missing end is what tells.
+        if self._out:
+            self.client.transport.writelines(self._out)
+        self.client.cut(reset=self.request.http10 and not self.request.keep_alive)
+
+    # Account.
+
+    def _finish(self, *, reusable: bool) -> None:
+        self._account()
+        self.client.response_done(reusable=reusable)
+
+    def _account(self) -> None:
+        self.generation.wire.in_flight -= 1
+        self.generation.accounts.request_ended(self)
+
+    @property
+    def fell_back(self) -> str:
+        """Why legacy answered for the new side; empty when it did not."""
+        return self._fell_back
+
+    def __repr__(self) -> str:
+        return f"<Journey {self.request.method} {self.request.path} [{self.decision.reason}]>"
