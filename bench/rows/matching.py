@@ -104,8 +104,8 @@ def measure_matching(run: Run) -> RowResult:
         ),
         notes=(
             "Every route but the catch-all is a template with a device-sticky canary at 50 %.",
-            "The last line asks a table of 10,000 for few of its routes: what lies between it and the "
-            "line above is memory that the processor's cache does not hold, not matching.",
+            "The last line asks the table of 10,000 for few of its routes: what lies between it and "
+            "the line above is memory that the processor's cache does not hold, not matching.",
         ),
         figures={
             name: {

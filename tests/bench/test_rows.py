@@ -1,0 +1,96 @@
+"""Each row turns what was measured into figures, targets and a table that agree with each other."""
+
+from __future__ import annotations
+
+from bench.rounds import Round
+from bench.rows.cost import describe_cost
+from bench.rows.flip import Answer, Flip, describe_flips
+from bench.rows.latency import describe_latency
+from bench.wrk import WrkReport
+
+MILLISECOND = 1_000_000
+
+
+def a_round(cpu: float, *, errors: int = 0, busiest: float | None = None) -> Round:
+    return Round(
+        cpu_microseconds=cpu,
+        busiest_microseconds=cpu if busiest is None else busiest,
+        report=WrkReport(
+            requests=1000, seconds=2.0, errors=errors, latency={50.0: 0.001, 99.0: 0.004}
+        ),
+        rss_kib=24 * 1024,
+    )
+
+
+def a_flip(*, took: int, last: int, afterwards: int = 0) -> Flip:
+    """A rollback called at 1 s; times in milliseconds after the call."""
+    called = 1000 * MILLISECOND
+    return Flip(
+        called=called,
+        returned=called + took * MILLISECOND,
+        last_arrival=called + last * MILLISECOND,
+        arrivals_afterwards=afterwards,
+        asked_afterwards_and_answered_by_new=afterwards,
+    )
+
+
+def test_cost_compares_figway_with_nginx_and_envoy_round_by_round() -> None:
+    row = describe_cost(
+        {
+            "nginx": [a_round(20), a_round(40), a_round(20)],
+            "envoy": [a_round(60), a_round(120), a_round(60)],
+            "figway": [a_round(30, busiest=29), a_round(60), a_round(31)],
+        }
+    )
+
+    to_envoy, to_nginx, errors = row.targets
+    assert (to_envoy.value, to_nginx.value, errors.value) == (0.5, 1.5, 0)
+    assert all(target.met for target in row.targets)
+    assert row.lines[-1][:5] == ("figway", "31.0 µs", "30.0 - 60.0 µs", "1.50", "0.50")
+
+
+def test_cost_misses_its_target_when_a_request_failed() -> None:
+    row = describe_cost(
+        {
+            "nginx": [a_round(20)],
+            "envoy": [a_round(60)],
+            "figway": [a_round(30, errors=1)],
+        }
+    )
+
+    assert [target.met for target in row.targets] == [True, True, False]
+
+
+def test_latency_shows_median_and_tail_in_milliseconds() -> None:
+    row = describe_latency({"nginx": [a_round(20)], "figway": [a_round(30)]})
+
+    assert row.lines[1] == ("figway", "1.00 ms", "4.00 ms", "4.00 - 4.00 ms", "500")
+
+
+def test_a_clean_flip_meets_every_target() -> None:
+    row = describe_flips(
+        [Answer(sent=0, side=b"new", status=200), Answer(sent=1, side=b"legacy", status=200)],
+        {
+            "figway rollback --all": [a_flip(took=180, last=120)],
+            "admin API": [a_flip(took=4, last=2), a_flip(took=6, last=3)],
+        },
+    )
+
+    assert all(target.met for target in row.targets)
+    assert row.lines[1] == ("admin API", "2", "5.0 ms", "6.0 ms", "2.5 ms", "3.0 ms", "0")
+
+
+def test_a_late_arrival_or_a_failed_request_misses_a_target() -> None:
+    row = describe_flips(
+        [Answer(sent=0, side=b"", status=0)],
+        {
+            "figway rollback --all": [a_flip(took=180, last=120)],
+            "admin API": [a_flip(took=4, last=9, afterwards=1)],
+        },
+    )
+
+    assert [target.met for target in row.targets] == [False, False, False, True]
+
+
+def test_a_new_side_that_got_nothing_since_the_call_counts_as_at_once() -> None:
+    assert a_flip(took=4, last=-300).last_new == 0.0
