@@ -1,0 +1,41 @@
+# make run, make test: everything else is set up on the way. `make help` lists the rest.
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench clean
+MAKEFLAGS += --no-print-directory
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+# The stamps make an environment that is up to date cost nothing; the larger one holds the smaller.
+.venv/.figway: pyproject.toml
+	@.ci/make-venv
+	@touch $@
+
+.venv/.figway-test: pyproject.toml
+	@.ci/make-venv test,check
+	@touch .venv/.figway $@
+
+.venv/.figway-bench: pyproject.toml
+	@.ci/make-venv test,check,bench
+	@touch .venv/.figway .venv/.figway-test $@
+
+run: .venv/.figway ## the shop, the new services and Figway, until Ctrl-C
+	@.ci/install-system run
+	@exec .venv/bin/python -m deploy.run
+
+test: .venv/.figway-test ## every test
+	@.ci/install-system test
+	@.venv/bin/python -m pytest
+
+check: .venv/.figway-test ## lint, format, types, architecture
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@.venv/bin/python -m pytest -q tests/test_architecture.py
+
+bench: .venv/.figway-bench ## Figway beside nginx, HAProxy, Envoy and aiohttp
+	@.venv/bin/python -m bench
+
+clean: ## forget what was made here: environment, databases, sessions, logs, state
+	@rm -rf .venv .run .figway legacy_stub/var new_services/catalog/var
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
