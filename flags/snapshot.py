@@ -15,8 +15,8 @@ def _empty() -> Mapping[str, int]:
 class FlagSnapshot:
     """What all flag sources together say, after the rollback latch.
 
-    Percentages are whole basis points, 0..10000, so that 0.01 % steps compare exactly. A route or group
-    that is missing has no flag: that is not the same as zero.
+    Percentages are whole basis points, 0..10000, so that 0.01 % steps compare exactly. A route or
+    group that is missing has no flag: that is not the same as zero.
     """
 
     revision: int = 0

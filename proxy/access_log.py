@@ -19,7 +19,8 @@ _BATCH: Final = 256
 class LogWriter:
     """A bounded queue and a thread that writes it to a file descriptor.
 
-    Adding never blocks and never fails: when the reader of the log has stopped, lines are dropped and counted.
+    Adding never blocks and never fails: when the reader of the log has stopped, lines are dropped
+    and counted.
     """
 
     def __init__(self, descriptor: int, capacity: int) -> None:

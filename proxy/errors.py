@@ -26,8 +26,8 @@ ProxyError                         source     status
     ├── PoolExhausted                         503
     └── ShuttingDown                          503
 
-`cause` is the label under which an error is counted and logged. This is the only place that turns an
-error into a status.
+`cause` is the label under which an error is counted and logged. This is the only place that turns
+an error into a status.
 """
 
 from __future__ import annotations

@@ -40,7 +40,8 @@ class Generation:
     def is_proven(self) -> bool:
         """Tell whether the supervisor has lately confirmed that this is the current state.
 
-        A worker that was frozen for a minute must not serve one more request from the state it fell asleep with.
+        A worker that was frozen for a minute must not serve one more request from the state it fell
+        asleep with.
         """
         limit = self.wire.settings.state_max_age
         return not limit or self.wire.now - self.wire.proven_at <= limit

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 # RFC 9110, 7.6.1: "Intermediaries MUST parse a received Connection header field before a message is
-# forwarded and, for each connection-option in this field, remove any header or trailer field(s) from
-# the message with the same name as the connection-option, and then remove the Connection header field
-# itself". The rest of that section names the others; Proxy-Connection is obsolete but still sent.
+# forwarded and, for each connection-option in this field, remove any header or trailer field(s)
+# from the message with the same name as the connection-option, and then remove the Connection
+# header field itself". The rest of that section names the others; Proxy-Connection is obsolete but
+# still sent.
 HOP_BY_HOP = frozenset(
     {
         b"connection",
@@ -18,8 +19,8 @@ HOP_BY_HOP = frozenset(
     }
 )
 
-# RFC 9110, 11.7: these two belong to the hop between client and (forward) proxy; a gateway is neither.
-# Proxy becomes HTTP_PROXY in a CGI environment (CVE-2016-5385, httpoxy).
+# RFC 9110, 11.7: these two belong to the hop between client and (forward) proxy; a gateway is
+# neither. Proxy becomes HTTP_PROXY in a CGI environment (CVE-2016-5385, httpoxy).
 NEVER_FORWARDED = frozenset({b"proxy-authorization", b"proxy-authenticate", b"proxy"})
 
 # Our own words on the wire. A client that sends them is not believed.

@@ -16,8 +16,8 @@ GIB = 1024 * MIB
 class Limits:
     """What one client may ask of a worker. Sizes in bytes."""
 
-    # The request line. RFC 9112, 3: "It is RECOMMENDED that all HTTP senders and recipients support,
-    # at a minimum, request-line lengths of 8000 octets". Beyond it: 414.
+    # The request line. RFC 9112, 3: "It is RECOMMENDED that all HTTP senders and recipients
+    # support, at a minimum, request-line lengths of 8000 octets". Beyond it: 414.
     request_line_bytes: int = 8190
     # One header field, name and value. Beyond it: 431 (502 for a response).
     header_bytes: int = 8190
@@ -85,7 +85,8 @@ class Settings:
     access_log: str = "errors"
     # A request slower than this is an access-log line of its own.
     slow_seconds: float = 1.0
-    # Lines that may wait for the log writer; a line that finds the queue full is dropped and counted.
+    # Lines that may wait for the log writer; a line that finds the queue full is dropped and
+    # counted.
     log_queue: int = 10_000
     # Whose X-Forwarded-* and Forwarded are believed: CIDR blocks. Nobody by default.
     trusted_proxies: tuple[str, ...] = ()

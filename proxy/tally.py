@@ -188,7 +188,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistogramSeries:
-    """One histogram: counts per bucket (not cumulative, the last is beyond the largest), and the sum."""
+    """One histogram: counts per bucket (not cumulative; the last is beyond all), and the sum."""
 
     metric: str
     labels: Labels
@@ -220,10 +220,18 @@ def add(snapshots: tuple[TallySnapshot, ...]) -> TallySnapshot:
                 known[index] += count
             totals[key] = totals.get(key, 0.0) + histogram.total_seconds
     return TallySnapshot(
-        series=tuple(Series(metric=m, labels=l, value=v) for (m, l), v in values.items()),
+        series=tuple(
+            Series(metric=metric, labels=labels, value=value)
+            for (metric, labels), value in values.items()
+        ),
         histograms=tuple(
-            HistogramSeries(metric=m, labels=l, counts=tuple(c), total_seconds=totals[m, l])
-            for (m, l), c in counts.items()
+            HistogramSeries(
+                metric=metric,
+                labels=labels,
+                counts=tuple(buckets),
+                total_seconds=totals[metric, labels],
+            )
+            for (metric, labels), buckets in counts.items()
         ),
     )
 

@@ -267,8 +267,8 @@ class WorkerProcess:
         self._worker = Worker(message.settings, worker=message.worker, log=self._log)
 
     def _next_state(self) -> None:
-        # A table of thousands of routes takes a while to compile: that happens in a thread, and states
-        # that arrive meanwhile wait in order behind it.
+        # A table of thousands of routes takes a while to compile: that happens in a thread, and
+        # states that arrive meanwhile wait in order behind it.
         while self._pending:
             message = self._pending[0]
             if message.routes is not None:

@@ -8,8 +8,8 @@ from typing import Final
 
 from proxy.errors import BadRequest, MethodNotAllowed
 
-# RFC 9110, 4.2: uri-host [ ":" port ]. Of the characters a reg-name may have in theory, hosts in use
-# have these; anything else is an attempt at something.
+# RFC 9110, 4.2: uri-host [ ":" port ]. Of the characters a reg-name may have in theory, hosts in
+# use have these; anything else is an attempt at something.
 _HOST: Final = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
 _REMEMBERED: Final = 4096
 _known: dict[bytes, str] = {}
@@ -18,9 +18,10 @@ _known: dict[bytes, str] = {}
 def read_host(value: bytes) -> str:
     """Validate a Host value and give the name to match on: lower case, no port, no trailing dot.
 
-    Raises BadRequest (RFC 9112, 3.2: "A server MUST respond with a 400 (Bad Request) status code to any
-    HTTP/1.1 request message that lacks a Host header field and to any request message that contains more
-    than one Host header field line or a Host header field with an invalid field value").
+    Raises BadRequest (RFC 9112, 3.2: "A server MUST respond with a 400 (Bad Request) status code
+    to any
+    HTTP/1.1 request message that lacks a Host header field and to any request message that contains
+    more than one Host header field line or a Host header field with an invalid field value").
     """
     known = _known.get(value)
     if known is not None:
@@ -51,8 +52,8 @@ _DEFAULT_PORT: Final = {b"http": b"80", b"https": b"443"}
 def origin_form(method: str, target: bytes, host: bytes | None, *, tls: bool) -> bytes:
     """Reduce any form of request target to origin-form (RFC 9112, 3.2).
 
-    The authority of an absolute-form target must be the same as Host, and is then ignored: where a request
-    goes is decided by the configuration alone. Raises BadRequest or MethodNotAllowed.
+    The authority of an absolute-form target must be the same as Host, and is then ignored: where a
+    request goes is decided by the configuration alone. Raises BadRequest or MethodNotAllowed.
     """
     if b"#" in target:
         raise BadRequest("a fragment is not part of a request target")

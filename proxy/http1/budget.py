@@ -6,9 +6,9 @@ from __future__ import annotations
 class Budget:
     """A token bucket that requests fill and retries (or fallbacks) empty.
 
-    Each deposit adds `ratio`, each withdrawal takes one; `reserve` is what it starts with and the most it
-    holds. When everything fails, the extra load is bounded by ratio (tower's retry budget; Google SRE book,
-    "Handling Overload").
+    Each deposit adds `ratio`, each withdrawal takes one; `reserve` is what it starts with and the
+    most it holds. When everything fails, the extra load is bounded by ratio (tower's retry budget;
+    Google SRE book, "Handling Overload").
     """
 
     __slots__ = ("_ratio", "_reserve", "tokens")

@@ -84,6 +84,7 @@ class ClientConnection(asyncio.Protocol):
     )
 
     transport: asyncio.Transport
+    parser: HttpRequestParser
 
     def __init__(self, wire: Wire, *, tls: bool = False) -> None:
         self.wire = wire
@@ -180,8 +181,9 @@ class ClientConnection(asyncio.Protocol):
         if exchange is not None:
             exchange.client_gone()
         self.request = self.serving = None
-        # The parser holds our bound methods: break the circle now instead of waiting for the collector.
-        self.parser = None
+        # The parser holds our bound methods: break the circle now instead of waiting for the
+        # collector.
+        del self.parser
         wire.on_client_gone()
 
     def pause_writing(self) -> None:
@@ -321,8 +323,8 @@ class ClientConnection(asyncio.Protocol):
             self.request = None
             self.tail = rest
             return
-        # Declined: llhttp reads on behind the head as if there were no body, so a fresh parser is given
-        # a head that frames the same body without the upgrade.
+        # Declined: llhttp reads on behind the head as if there were no body, so a fresh parser is
+        # given a head that frames the same body without the upgrade.
         self.parser = HttpRequestParser(self)
         head.skip_next = True
         self.parser.feed_data(head.framing_of(request))
@@ -421,8 +423,8 @@ class ClientConnection(asyncio.Protocol):
     def cut(self, *, reset: bool) -> None:
         """End in the middle of a response, so that the client cannot take it for whole.
 
-        With a length or with chunks the missing end tells (RFC 9112, 8), and what was written still goes out.
-        A response delimited by the close looks whole unless the connection is reset.
+        With a length or with chunks the missing end tells (RFC 9112, 8), and what was written still
+        goes out. A response delimited by the close looks whole unless the connection is reset.
         """
         self.exchange = self.serving = None
         if self.phase is Phase.CLOSED:
@@ -450,8 +452,8 @@ class ClientConnection(asyncio.Protocol):
         self.transport.close()
 
     def _linger(self) -> None:
-        # RFC 9112, 9.6: "a server [...] performs a lingering close": otherwise the reset that answers the
-        # client's next packet would erase the response from its buffers.
+        # RFC 9112, 9.6: "a server [...] performs a lingering close": otherwise the reset that
+        # answers the client's next packet would erase the response from its buffers.
         if self.half_closed:
             self._close_softly()
             return

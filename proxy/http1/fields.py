@@ -60,8 +60,9 @@ _RESPONSE_KINDS: Final = {
     b"set-cookie": SET_COOKIE,
 }
 
-# PHP and FastCGI map `-` and `_` (and more) in a name to one variable, so `X_Forwarded_For` would pass
-# for `X-Forwarded-For`: a request field whose name has anything but letters, digits and `-` is dropped.
+# PHP and FastCGI map `-` and `_` (and more) in a name to one variable, so `X_Forwarded_For` would
+# pass for `X-Forwarded-For`: a request field whose name has anything but letters, digits and `-` is
+# dropped.
 _PLAIN_NAME: Final = re.compile(rb"[A-Za-z0-9-]+")
 
 # Names repeat, so their kinds are remembered. The bound keeps a client from filling the memory.
@@ -96,8 +97,8 @@ class _Kinds(dict[bytes, int]):
 REQUEST_KINDS: Final = _Kinds(_REQUEST_KINDS, plain_names_only=True)
 RESPONSE_KINDS: Final = _Kinds(_RESPONSE_KINDS, plain_names_only=False)
 
-# A list of header fields as it goes on the wire: name, b": ", value, b"\r\n", name, ... Flat, because
-# b"".join() over it is the cheapest way from a parsed message to bytes.
+# A list of header fields as it goes on the wire: name, b": ", value, b"\r\n", name, ... Flat,
+# because b"".join() over it is the cheapest way from a parsed message to bytes.
 Fields = list[bytes]
 STRIDE: Final = 4
 
@@ -105,6 +106,19 @@ STRIDE: Final = 4
 def tokens(value: bytes) -> list[bytes]:
     """Split a comma-separated field value into lower-case tokens (RFC 9110, 5.6.1)."""
     return [token for part in value.split(b",") if (token := part.strip(b" \t").lower())]
+
+
+class _Options(dict[bytes, tuple[bytes, ...]]):
+    """Connection value as sent -> its options. The same few values come all the time."""
+
+    def __missing__(self, value: bytes) -> tuple[bytes, ...]:
+        options = tuple(tokens(value))
+        if len(self) < _REMEMBERED:
+            self[value] = options
+        return options
+
+
+CONNECTION_OPTIONS: Final = _Options()
 
 
 def without(fields: Fields, names: frozenset[bytes] | set[bytes]) -> Fields:

@@ -1,4 +1,4 @@
-"""Who a client is and what the upstream is told of it: trusted proxies and the X-Forwarded fields."""
+"""Who a client is and what the upstream is told: trusted proxies and the X-Forwarded fields."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class TrustedProxies:
 def from_trusted(
     proxies: TrustedProxies, peer: str, scheme: bytes, host: bytes, fields: Fields
 ) -> tuple[str, Fields, bytes]:
-    """Read what a trusted proxy says: the client's address, the other fields, our X-Forwarded lines.
+    """Read what a trusted proxy says: the client's address, other fields, X-Forwarded lines.
 
     X-Forwarded-For is continued with the peer; Proto and Host are kept when the proxy set them.
     """

@@ -1,4 +1,4 @@
-"""Connections to upstreams: bounded per endpoint, with a bounded queue, lent to one exchange at a time."""
+"""Connections to upstreams: bounded per endpoint, with a bounded queue, lent to one exchange."""
 
 from __future__ import annotations
 
@@ -205,7 +205,7 @@ class UpstreamPool:
         self.connects: dict[str, int] = {}
 
     def choose(self, avoid: Endpoint | None = None) -> Endpoint:
-        """Pick the endpoint with the fewest requests; unhealthy ones only when there are no others."""
+        """Pick the endpoint with the fewest requests; an unhealthy one only for want of others."""
         if self._single is not None:
             return self._single
         now = self.endpoints[0].wire.now

@@ -1,8 +1,7 @@
-"""The responses that the proxy makes itself: short, and never with a byte of the request in them."""
+"""The responses that the proxy makes itself: short, without a byte of the request in them."""
 
 from __future__ import annotations
 
-from functools import cache
 from http import HTTPStatus
 
 from proxy.errors import MethodNotAllowed, Overloaded, ProxyError
@@ -12,7 +11,6 @@ _ALLOW = "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 OPTIONS_HERE = f"HTTP/1.1 200 OK\r\n{_ALLOW}\r\nContent-Length: 0\r\n\r\n".encode("ascii")
 
 
-@cache
 def refusal(error: type[ProxyError], *, head_only: bool, close: bool) -> bytes:
     """The whole response for an error: status from the error's class, a body of one line.
 

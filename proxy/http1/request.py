@@ -29,9 +29,11 @@ NO_BODY: Final = -2
 class Request:
     """A request in flight. Mutable only while its body arrives; implements `RequestFacts`.
 
-    `fields` hold every field that is forwarded, in the order and case they came in; hop-by-hop fields are
-    already gone, and what frames the body (one Content-Length, or `Transfer-Encoding: chunked`) stands in its
-    place, normalised. `length` is the declared body length, CHUNKED, or NO_BODY when nothing was declared.
+    `fields` hold every field that is forwarded, in the order and case they came in; hop-by-hop
+    fields are already gone, and what frames the body (one Content-Length, or
+    `Transfer-Encoding: chunked`) stands in its place, normalised. `length` is the declared body
+    length, CHUNKED, or NO_BODY when
+    nothing was declared.
     """
 
     __slots__ = (
@@ -123,13 +125,14 @@ class Request:
             known = self.wire.device_ids(self.cookie_line)
             # Twice with different values is nobody's identity.
             if known and (len(known) == 1 or len(set(known)) == 1):
-                return known[0].decode("ascii")
+                first: bytes = known[0]
+                return first.decode("ascii")
         self._minted = secrets.token_hex(16)
         return self._minted
 
     @property
     def minted_device_id(self) -> str:
-        """The id to hand out with the response; empty when the client had one or none was asked for."""
+        """The id to hand out with the response; empty when the client had one or needs none."""
         return self._minted
 
     def identify(self, request_id: bytes | None, traceparent: bytes | None) -> bytes:

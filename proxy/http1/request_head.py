@@ -21,7 +21,7 @@ from proxy.errors import (
 from proxy.headers import PROTECTED_FROM_NOMINATION
 from proxy.http1 import fields as kinds
 from proxy.http1.authority import origin_form, read_host
-from proxy.http1.fields import Fields, tokens, without
+from proxy.http1.fields import CONNECTION_OPTIONS, Fields, tokens, without
 from proxy.http1.forwarded import from_trusted
 from proxy.http1.request import CHUNKED, NO_BODY, Request
 
@@ -104,7 +104,7 @@ class HeadReader:
         self.target = b""
         self.fields: Fields = []
         self._host: bytes | None = None
-        self._connection: list[bytes] | None = None
+        self._connection: tuple[bytes, ...] | None = None
         self._length = NO_BODY
         self._te = False
         self._upgrade = b""
@@ -170,13 +170,15 @@ class HeadReader:
     def _connection_level(self, kind: int, name: bytes, value: bytes) -> None:
         match kind:
             case kinds.CONNECTION:
-                self._connection = (self._connection or []) + tokens(value)
+                self._connection = (self._connection or ()) + CONNECTION_OPTIONS[value]
             case kinds.TE:
                 self._te = self._te or b"trailers" in (t.partition(b";")[0] for t in tokens(value))
             case kinds.UPGRADE:
                 self._upgrade = value.strip(b" \t") if not self._upgrade else b","
             case kinds.EXPECT:
                 self._expect = value if self._expect is None else b"?"
+            case _:
+                pass
         self._drop(name, value)
 
     def _drop(self, name: bytes, value: bytes) -> None:
@@ -193,8 +195,9 @@ class HeadReader:
         )
 
     def _trailer(self, name: bytes, value: bytes) -> None:
-        # RFC 9110, 6.5.1: a recipient may discard trailers. Toward legacy code, that never expects them,
-        # that is the safe choice; they are counted so that a section without an end has a bound.
+        # RFC 9110, 6.5.1: a recipient may discard trailers. Toward legacy code, that never expects
+        # them, that is the safe choice; they are counted so that a section without an end has a
+        # bound.
         self._dropped += 1
         limits = self.wire.limits
         if self._dropped > limits.header_count or len(name) + len(value) > limits.header_bytes:
@@ -281,7 +284,7 @@ class HeadReader:
         self.begun = False
         method_bytes: bytes = parser.get_method()
         target = self.target
-        self._check_line(method_bytes, target)
+        http10 = not self._is_version_11(method_bytes, target, parser)
         fields = self.fields
         if len(fields) // kinds.STRIDE + self._dropped > limits.header_count:
             raise HeadersTooLarge
@@ -296,16 +299,8 @@ class HeadReader:
 
         request = Request(wire, fields)
         options = self._connection
-        keep_alive = parser.should_keep_alive()
-        if options is None and keep_alive:
-            # llhttp keeps a connection alive without being told only for HTTP/1.1.
-            request.http10 = False
-        else:
-            version = parser.get_http_version()
-            if version not in ("1.1", "1.0"):
-                raise VersionNotSupported
-            request.http10 = version == "1.0"
-        request.keep_alive = keep_alive
+        request.http10 = http10
+        request.keep_alive = parser.should_keep_alive()
         method = _METHODS.get(method_bytes)
         if method is None:
             method = _METHODS[method_bytes] = method_bytes.decode("ascii")
@@ -316,7 +311,7 @@ class HeadReader:
         host = self._host
         if host is not None:
             request.host = read_host(host)
-        elif request.http10:
+        elif http10:
             request.host = ""
         else:
             raise BadRequest("no Host")
@@ -330,11 +325,11 @@ class HeadReader:
         if length == CHUNKED:
             # RFC 9112, 6.1: "A server or client that receives an HTTP/1.0 message containing a
             # Transfer-Encoding header field MUST treat the message as if the framing is faulty".
-            if request.http10:
+            if http10:
                 raise BadRequest("Transfer-Encoding in HTTP/1.0")
         elif length > limits.body_bytes:
             raise BodyTooLarge
-        if self._expect is not None and not request.http10:
+        if self._expect is not None and not http10:
             if self._expect.strip(b" \t").lower() != b"100-continue":
                 raise ExpectationFailed
             request.expects_continue = length != NO_BODY and length != 0
@@ -361,26 +356,39 @@ class HeadReader:
         request.forwarded_lines = lines + request.identify(self._request_id, self._traceparent)
         return request
 
-    def _check_line(self, method: bytes, target: bytes) -> None:
-        # llhttp tolerates several spaces between method and target, RFC 9112, 3 has one. The bytes are
-        # looked up again because llhttp does not tell where they stood.
+    def _is_version_11(self, method: bytes, target: bytes, parser: HttpRequestParser) -> bool:
+        """Check the request line, and tell HTTP/1.1 from 1.0. Raises ClientError for any other."""
+        # llhttp tolerates several spaces between method and target, RFC 9112, 3 has one. The bytes
+        # are looked at again because llhttp does not tell where they stood.
         if len(target) + len(method) + 10 > self.wire.limits.request_line_bytes:
             raise TargetTooLong
-        line = b"%b %b HTTP/" % (method, target)
-        data = self._partial + self.data[self._scan :] if self._partial else self.data
-        at = data.find(line, 0 if self._partial else self._scan)
+        line = b"%b %b HTTP/1.1\r\n" % (method, target)
+        if not self._partial:
+            if not self._scan and self.data.startswith(line):
+                self._scan = len(line)
+                return True
+            data, start = self.data, self._scan
+        else:
+            data, start = self._partial + self.data[self._scan :], 0
+        # Another version, or not at the very beginning: behind empty lines, pipelined, in pieces.
+        version = parser.get_http_version()
+        if version not in ("1.1", "1.0"):
+            raise VersionNotSupported
+        at = data.find(b"%b %b HTTP/%b\r\n" % (method, target, version.encode("ascii")), start)
         if at < 0:
             raise BadRequest("the request line is malformed")
         if not self._partial:
             self._scan = at + len(line)
+        return bool(version == "1.1")
 
     def _obey_connection(
-        self, request: Request, options: list[bytes], parser: HttpRequestParser
+        self, request: Request, options: tuple[bytes, ...], parser: HttpRequestParser
     ) -> None:
         nominated = set(options) - _KNOWN_OPTIONS
         if nominated:
-            # RFC 9110, 7.6.1: "Intermediaries MUST [...] remove any header or trailer field(s) from the
-            # message with the same name as the connection-option", but not those that others rely on.
+            # RFC 9110, 7.6.1: "Intermediaries MUST [...] remove any header or trailer field(s) from
+            # the message with the same name as the connection-option", but not those that others
+            # rely on.
             request.fields = without(request.fields, nominated - PROTECTED_FROM_NOMINATION)
         request.trailers_wanted = self._te and b"te" in options and not request.http10
         if b"upgrade" in options and parser.should_upgrade():

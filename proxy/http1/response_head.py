@@ -10,7 +10,7 @@ from httptools import HttpResponseParser
 from proxy.errors import BrokenResponse
 from proxy.headers import FORBIDDEN_IN_TRAILERS, PROTECTED_FROM_NOMINATION
 from proxy.http1 import fields as kinds
-from proxy.http1.fields import Fields, tokens, without
+from proxy.http1.fields import CONNECTION_OPTIONS, Fields, without
 
 if TYPE_CHECKING:
     from proxy.settings import Limits
@@ -27,8 +27,8 @@ _status_lines: Final[dict[tuple[int, bytes], bytes]] = {}
 class ResponseHead:
     """Collects what a connection's parser reports of a response head, and judges it.
 
-    One per upstream connection, used again for every response on it. `length` is the declared length, CHUNKED
-    or UNTIL_CLOSE.
+    One per upstream connection, used again for every response on it. `length` is the declared
+    length, CHUNKED or UNTIL_CLOSE.
     """
 
     __slots__ = (
@@ -37,9 +37,9 @@ class ResponseHead:
         "_limits",
         "_te_at",
         "fields",
-        "http10",
         "keep_alive",
         "length",
+        "plainly_11",
         "reason",
         "status",
         "suspect",
@@ -52,6 +52,8 @@ class ResponseHead:
         self._limits = limits
         # More bytes came than one field may have, so the fields have to be measured.
         self.suspect = False
+        # The bytes at hand began with `HTTP/1.1 `; llhttp takes long to tell the version.
+        self.plainly_11 = False
         self.begin()
 
     def begin(self) -> None:
@@ -64,8 +66,7 @@ class ResponseHead:
         self.upgrade = b""
         self.whole = False
         self.keep_alive = False
-        self.http10 = False
-        self._connection: list[bytes] | None = None
+        self._connection: tuple[bytes, ...] | None = None
         self._te_at = -1
         self._dropped = 0
 
@@ -89,7 +90,7 @@ class ResponseHead:
             case kinds.SET_COOKIE:
                 pass
             case kinds.CONNECTION:
-                self._connection = (self._connection or []) + tokens(value)
+                self._connection = (self._connection or ()) + CONNECTION_OPTIONS[value]
                 self._dropped += 1
                 return
             case kinds.UPGRADE:
@@ -114,19 +115,17 @@ class ResponseHead:
         status = self.status = parser.get_status_code()
         if status < 100:
             raise BrokenResponse("no such status")
-        options = self._connection
-        keep_alive = self.keep_alive = parser.should_keep_alive()
-        if options is not None or not keep_alive:
+        self.keep_alive = parser.should_keep_alive()
+        if not self.plainly_11:
             version = parser.get_http_version()
             if version not in ("1.1", "1.0"):
                 raise BrokenResponse("neither HTTP/1.0 nor HTTP/1.1")
-            self.http10 = version == "1.0"
-            if self.http10 and self.length == CHUNKED:
+            if version == "1.0" and self.length == CHUNKED:
                 raise BrokenResponse("Transfer-Encoding in HTTP/1.0")
-            if options is not None:
-                nominated = set(options) - PROTECTED_FROM_NOMINATION - _OWN_OPTIONS
-                if nominated:
-                    self.fields = without(fields, nominated)
+        if self._connection is not None:
+            nominated = set(self._connection) - PROTECTED_FROM_NOMINATION - _OWN_OPTIONS
+            if nominated:
+                self.fields = without(fields, nominated)
         self.whole = True
 
     def status_line(self) -> bytes:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Tunnel:
-    """Bytes both ways, untouched; each side waits for the other's buffers, each half closes on its own."""
+    """Bytes both ways, untouched; each side waits for the other, each half closes on its own."""
 
     __slots__ = ("_client", "_done", "_idle_since", "_on_end", "_upstream", "received", "sent")
 

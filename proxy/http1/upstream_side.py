@@ -10,6 +10,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 from proxy.errors import (
     BrokenResponse,
     FirstByteTimeout,
+    ProxyError,
     ResponseIdleTimeout,
     UpstreamClosed,
     UpstreamError,
@@ -37,7 +38,7 @@ class Asker:
         """Take a connection that was waited for."""
         raise NotImplementedError
 
-    def not_connected(self, error: type[Exception]) -> None:
+    def not_connected(self, error: type[ProxyError]) -> None:
         """Learn that no connection is to be had; nothing was sent."""
         raise NotImplementedError
 
@@ -111,6 +112,7 @@ class UpstreamConnection(asyncio.Protocol):
     )
 
     transport: asyncio.Transport
+    parser: HttpResponseParser
 
     def __init__(self, wire: Wire, endpoint: Endpoint) -> None:
         self.wire = wire
@@ -193,7 +195,9 @@ class UpstreamConnection(asyncio.Protocol):
             self.close()
             return
         self.read_at = self.wire.now
-        self.answered = True
+        if not self.answered:
+            self.answered = True
+            self.head.plainly_11 = data.startswith(b"HTTP/1.1 ")
         if len(data) + self._head_bytes > self.wire.limits.response_header_bytes:
             self.head.suspect = True
         try:
@@ -224,8 +228,9 @@ class UpstreamConnection(asyncio.Protocol):
         """Let go of everything."""
         self.closed = True
         self.wire.upstreams.discard(self)
-        # The parser holds our bound methods: break the circle now instead of waiting for the collector.
-        self.parser = None
+        # The parser holds our bound methods: break the circle now instead of waiting for the
+        # collector.
+        del self.parser
         self.endpoint.lost(self)
         if self.tunnel is not None:
             self.tunnel.upstream_lost()
@@ -263,6 +268,8 @@ class UpstreamConnection(asyncio.Protocol):
         if self.done:
             self._loose = True
             raise BrokenResponse("bytes after the response")
+        if self._interims:
+            self.head.plainly_11 = False
         self.head.begin()
 
     def on_status(self, reason: bytes) -> None:
@@ -346,7 +353,8 @@ class UpstreamConnection(asyncio.Protocol):
             self.close()
             return
         self.used += 1
-        # A response that came before the whole request was sent leaves a connection nobody can use again.
+        # A response that came before the whole request was sent leaves a connection nobody can use
+        # again.
         if (
             self._loose
             or not self.head.keep_alive

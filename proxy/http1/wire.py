@@ -1,4 +1,4 @@
-"""What all connections of one worker share: settings, coarse time, counters and the open connections."""
+"""What all connections of one worker share: settings, coarse time, counters, connections."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 class Wire:
     """The state that connections read on every request; one per worker.
 
-    Deadlines are not timers. Connections note when something began in `now`, which moves ten times a second,
-    and the sweep looks at all of them: a request costs no timer, ten thousand idle connections cost one pass.
+    Deadlines are not timers. Connections note when something began in `now`, which moves ten times
+    a second, and the sweep looks at all of them: a request costs no timer, ten thousand idle
+    connections cost one pass.
     """
 
     def __init__(

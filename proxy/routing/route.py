@@ -1,4 +1,4 @@
-"""Route definitions: routes.yaml as typed, frozen values. Compiled into a `RouteTable` by table.py."""
+"""Route definitions: routes.yaml as typed, frozen values, which table.py compiles."""
 
 from __future__ import annotations
 
@@ -78,7 +78,8 @@ class Stickiness:
 class Rewrite:
     """The target the new side gets. Exactly one of the two is set; the query string is kept.
 
-    `path` may hold `{name}` (a path parameter) and `{query.name}`; `prefix` replaces a matched prefix.
+    `path` may hold `{name}` (a path parameter) and `{query.name}`; `prefix` replaces a matched
+    prefix.
     """
 
     path: str | None = None
@@ -161,8 +162,8 @@ class Pool:
     connections: int = 256
     # Requests that may wait for a connection, per endpoint; beyond it 503 at once.
     waiting: int = 1024
-    # Keep it shorter than the upstream's own keep-alive (PHP and Apache: 5 s), or requests will race
-    # with its close.
+    # Keep it shorter than the upstream's own keep-alive (PHP and Apache: 5 s), or requests will
+    # race with its close.
     idle_seconds: float = 4.0
 
 
