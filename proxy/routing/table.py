@@ -114,6 +114,10 @@ class RouteTable:
                 dot = host.find(".", dot + 1)
         return self._any_host
 
+    def compiled(self, route_id: str) -> CompiledRoute:
+        """The compiled route with this id; raises KeyError."""
+        return self._compiled[route_id]
+
     def route(self, route_id: str) -> Route | None:
         """The route with this id."""
         compiled = self._compiled.get(route_id)
