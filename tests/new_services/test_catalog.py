@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from referencing import Registry, Resource
 
 from new_services.catalog.follow import Follower
 from new_services.catalog.store import Store
@@ -55,8 +54,8 @@ def test_sampled_products_are_the_same_bytes(sides: Sides) -> None:
         pytest.param("id IN (SELECT product_id FROM reviews WHERE author LIKE '<%')", id="markup"),
         pytest.param("id NOT IN (SELECT product_id FROM reviews)", id="no reviews"),
         pytest.param(
-            "id IN (SELECT product_id FROM reviews GROUP BY 1 HAVING SUM(stars) * 20 % (COUNT(*) * 2)"
-            " = COUNT(*))",
+            "id IN (SELECT product_id FROM reviews GROUP BY 1"
+            " HAVING SUM(stars) * 20 % (COUNT(*) * 2) = COUNT(*))",
             id="an average that ends in half a tenth",
         ),
         pytest.param(
@@ -331,8 +330,5 @@ def test_answers_are_as_described(sides: Sides, path: str, target: str) -> None:
         [(kind, content)] = response["content"].items()
         assert (answer.header("content-type") or "").partition(";")[0] == kind
         value = json.loads(answer.body) if kind == "application/json" else answer.text
-        resource = Resource.from_contents(
-            {"$schema": "https://json-schema.org/draft/2020-12/schema", **document}
-        )
-        registry = Registry().with_resource("", resource)
-        Draft202012Validator(content["schema"], registry=registry).validate(value)
+        schema = {**content["schema"], "components": document["components"]}
+        Draft202012Validator(schema).validate(value)
