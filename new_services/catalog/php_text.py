@@ -15,6 +15,8 @@ from urllib.parse import unquote_to_bytes
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
 
 _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#039;"})
+_ESCAPE = re.compile(r"\\(?:u007f|.)")
+_DELETE = "\x7f"
 # PHP's max_input_vars: what comes after is ignored.
 _MAX_INPUT_VARS = 1000
 
@@ -30,9 +32,11 @@ def escape(text: str) -> str:
 
 def json_encode(document: Json) -> str:
     """json_encode($document): no spaces, `\\/` for `/`, ASCII only, 5.0 written as 5."""
-    return json.dumps(_plain_numbers(document), separators=(",", ":"), allow_nan=False).replace(
-        "/", "\\/"
-    )
+    text = json.dumps(_plain_numbers(document), separators=(",", ":"), allow_nan=False)
+    # The one ASCII character that Python escapes and PHP does not.
+    if "\\u007f" in text:
+        text = _ESCAPE.sub(lambda escape: _DELETE if escape[0] == "\\u007f" else escape[0], text)
+    return text.replace("/", "\\/")
 
 
 def thousands(number: int) -> str:
