@@ -147,6 +147,26 @@ def cidr(text: str) -> str:
     raise ValueError(f"has bits set beyond its prefix: write {mend}, got {quoted(text)}")
 
 
+def client_address(text: str) -> str:
+    """Check an IP address."""
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise ValueError(f"must be an IP address, got {quoted(text)}") from None
+
+
+def request_url(text: str) -> str:
+    """Check the URL of a test: `http(s)://host/path?query`, or the path alone."""
+    match = _URL.fullmatch(text)
+    if match is not None:
+        _split_authority(match[2], f", got {quoted(text)}")
+    elif not text.startswith("/"):
+        raise ValueError(f"must be http(s)://host/path, or a path, got {quoted(text)}")
+    if "#" in text:
+        raise ValueError("must not hold a fragment: clients never send it")
+    return text
+
+
 def listen_address(text: str) -> str:
     """Check a HOST:PORT to listen on; port 0 lets the system choose. A leading http:// is dropped.
 

@@ -53,7 +53,8 @@ def load_settings(
             problems.append(problem)
     if not problems:
         settings = to_settings(SettingsShape.model_validate(raw))
-        problems.extend(_check_whole(settings))
+        problems.extend(check_together(settings))
+        problems.extend(_check_files(settings))
         if not problems:
             return settings
     raise ConfigError(tuple(sorted(problems)))
@@ -155,7 +156,8 @@ def _misspelt(environ: Mapping[str, str], known: Mapping[str, FieldInfo]) -> Ite
             yield _problem("environment", name, f"is no setting; did you mean {near[0]}?")
 
 
-def _check_whole(settings: Settings) -> Iterator[Problem]:
+def check_together(settings: Settings) -> Iterator[Problem]:
+    """Yield a problem for values that do not go together."""
     if settings.listen == settings.admin and not settings.listen.endswith(":0"):
         yield _problem(
             "settings", "admin", f"must be another address than listen, both are {settings.listen}"
@@ -163,10 +165,6 @@ def _check_whole(settings: Settings) -> Iterator[Problem]:
     if bool(settings.tls_certificate) != bool(settings.tls_key):
         missing = "tls_key" if settings.tls_certificate else "tls_certificate"
         yield _problem("settings", missing, "is missing: TLS needs certificate and key")
-    for key in _FILES:
-        file_name = getattr(settings, key)
-        if file_name and not Path(file_name).is_file():
-            yield _problem("settings", key, f"there is no file {file_name}")
     limits = settings.limits
     for small, large in (
         ("header_bytes", "head_bytes"),
@@ -179,6 +177,13 @@ def _check_whole(settings: Settings) -> Iterator[Problem]:
                 f"must not be larger than limits.{large} ({getattr(limits, large)}), "
                 f"got {getattr(limits, small)}",
             )
+
+
+def _check_files(settings: Settings) -> Iterator[Problem]:
+    for key in _FILES:
+        file_name = getattr(settings, key)
+        if file_name and not Path(file_name).is_file():
+            yield _problem("settings", key, f"there is no file {file_name}")
 
 
 def _problem(source: str, key: str, message: str) -> Problem:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, Strict, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, Strict, model_validator
 
 from proxy.config import paths
-from proxy.config.addresses import upstream_url
+from proxy.config.addresses import client_address, request_url, upstream_url
 from proxy.config.settings_model import SettingsShape
 from proxy.config.shapes import (
     Cidr,
@@ -30,6 +30,8 @@ from proxy.config.shapes import (
     Text,
     ValueMatchShape,
     exactly_one,
+    one_key,
+    one_of,
     token,
 )
 from proxy.config.units import PositiveDuration, Share, StepPercent
@@ -169,6 +171,8 @@ class GroupShape(Shape):
 class ConditionShape(Shape):
     """One way into a segment: exactly one of these."""
 
+    model_config = ConfigDict(json_schema_extra=one_key)
+
     header: NamedValueShape | None = Field(default=None, description="A request header.")
     cookie: NamedValueShape | None = Field(default=None, description="A cookie.")
     cidr: Cidr | None = Field(
@@ -220,6 +224,8 @@ class MatchShape(Shape):
 
 class RewriteShape(Shape):
     """The target that the new side gets. Legacy always gets the original."""
+
+    model_config = ConfigDict(json_schema_extra=one_of("path", "prefix"))
 
     path: Annotated[str, AfterValidator(paths.rewrite_path)] = Field(
         default="",
@@ -324,9 +330,13 @@ class RequestShape(Shape):
     """The request of a test."""
 
     method: Method = Field(default="GET", description="The method.")
-    url: str = Field(description="http(s)://host/path?query, percent-encoded as clients send it.")
+    url: Annotated[str, AfterValidator(request_url)] = Field(
+        description="http(s)://host/path?query, percent-encoded as clients send it."
+    )
     headers: dict[HeaderName, MatchValue] = Field(default={}, description="Header name to value.")
-    client_ip: str = Field(default="192.0.2.1", description="The client's address.")
+    client_ip: Annotated[str, AfterValidator(client_address)] = Field(
+        default="192.0.2.1", description="The client's address."
+    )
 
 
 class StateShape(Shape):
@@ -342,6 +352,8 @@ class StateShape(Shape):
 
 class ExpectShape(Shape):
     """What must become of the request. What is left out does not matter."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
     route: str | None = Field(default=None, description="Id of the route that matches.")
     upstream: str | None = Field(default=None, description="Name of the upstream that answers.")

@@ -255,7 +255,15 @@ def _check_test(
                 unknown_name("route", name, ids),
                 "LOAD004",
             )
+    grouped = {route.shape.id: route.shape.group for route in pieces.routes}
     for name in state.percent:
+        if grouped.get(name) in pieces.groups:
+            group = grouped[name]
+            yield document.problem(
+                (*base, "state", "percent", name),
+                f"route {name} is in group {group}, whose percentage counts: write {group}",
+                "LOAD007",
+            )
         if ids and name not in ids and name not in pieces.groups:
             yield document.problem(
                 (*base, "state", "percent", name),

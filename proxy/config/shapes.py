@@ -13,6 +13,7 @@ from pydantic import (
     Discriminator,
     Field,
     Tag,
+    WithJsonSchema,
     model_validator,
 )
 
@@ -150,7 +151,13 @@ def exactly_one(model: BaseModel, *names: str) -> None:
         raise ValueError(f"must have exactly one of {choice}, has {got}")
 
 
-def _one_key(schema: dict[str, Any]) -> None:
+def one_of(*names: str) -> dict[str, Any]:
+    """Say in the JSON schema that exactly one of these keys must be there."""
+    return {"oneOf": [{"required": [name]} for name in names]}
+
+
+def one_key(schema: dict[str, Any]) -> None:
+    """Say in the JSON schema that exactly one key must be there."""
     schema["minProperties"] = 1
     schema["maxProperties"] = 1
 
@@ -158,7 +165,7 @@ def _one_key(schema: dict[str, Any]) -> None:
 class PathShape(Shape):
     """How the path is matched: exactly one of these."""
 
-    model_config = ConfigDict(json_schema_extra=_one_key)
+    model_config = ConfigDict(json_schema_extra=one_key)
 
     exact: Annotated[str, AfterValidator(paths.literal_path)] = Field(
         default="", description="The whole path, byte for byte. Wins over every other kind."
@@ -189,7 +196,7 @@ class PathShape(Shape):
 class ValueShape(Shape):
     """A criterion on a value that is not plain equality."""
 
-    model_config = ConfigDict(json_schema_extra=_one_key)
+    model_config = ConfigDict(json_schema_extra=one_key)
 
     regex: Regex = Field(default="", description="An RE2 pattern for the whole value.")
     present: Literal[True] = Field(
@@ -223,7 +230,7 @@ ValueMatchShape = Annotated[
 class StickinessShape(Shape):
     """Where the key of the bucket comes from, when it is not the device cookie."""
 
-    model_config = ConfigDict(json_schema_extra=_one_key)
+    model_config = ConfigDict(json_schema_extra=one_key)
 
     header: HeaderName = Field(default="", description="A request header holds the key.")
     cookie: CookieName = Field(default="", description="A cookie of the application holds the key.")
@@ -251,6 +258,8 @@ StickyShape = Annotated[
 class NamedValueShape(Shape):
     """A header or cookie of a segment, by name and value."""
 
+    model_config = ConfigDict(json_schema_extra=one_of("value", "regex", "present"))
+
     name: str = Field(description="The name of the header or cookie.")
     value: MatchValue = Field(default="", description="The exact value.")
     regex: Regex = Field(default="", description="An RE2 pattern for the whole value.")
@@ -271,5 +280,9 @@ def _fallback_cause(value: object) -> object:
 
 
 FallbackWord = Annotated[
-    Literal["connect", "timeout", "500", "502", "503", "504"], BeforeValidator(_fallback_cause)
+    Literal["connect", "timeout", "500", "502", "503", "504"],
+    BeforeValidator(_fallback_cause),
+    WithJsonSchema(
+        {"enum": ["connect", "timeout", 500, 502, 503, 504, "500", "502", "503", "504"]}
+    ),
 ]

@@ -106,31 +106,54 @@ def _bare(value: object) -> str:
     return value[:40] if isinstance(value, str) else str(value)
 
 
-_DURATION_SCHEMA = {
-    "type": "string",
-    "pattern": r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d)$",
-}
-_NUMBER_OR_DURATION = {"anyOf": [{"type": "number", "minimum": 0}, _DURATION_SCHEMA]}
-_ZERO_OR_DURATION = {"anyOf": [_DURATION_SCHEMA, {"const": 0}]}
-_PERCENT_SCHEMA = {
-    "anyOf": [
-        {"type": "number", "minimum": 0, "maximum": 100},
-        {"type": "string", "pattern": r"^\+?[0-9]+(\.[0-9]+)? ?%$"},
-    ]
-}
-_SIZE_SCHEMA = {
-    "anyOf": [
-        {"type": "integer", "minimum": 0},
-        {"type": "string", "pattern": "^[0-9]+(B|KiB|MiB|GiB)$"},
-    ]
-}
+def show_duration(seconds: float) -> str:
+    """Write seconds the shortest way that the file accepts."""
+    for unit in ("d", "h", "m", "s"):
+        count = seconds / _SECONDS[unit]
+        if count >= 1 and count == int(count):
+            return f"{int(count)}{unit}"
+    return f"{seconds * 1000:g}ms" if seconds else "0s"
 
-Duration = Annotated[float, BeforeValidator(duration), WithJsonSchema(_ZERO_OR_DURATION)]
-PositiveDuration = Annotated[
-    float, BeforeValidator(positive_duration), WithJsonSchema(_DURATION_SCHEMA)
+
+def show_percent(number: float) -> str:
+    """Write 0..100 with its sign."""
+    return f"{number:g}%"
+
+
+# The unit stands in the JSON schema until the defaults have been written in it.
+UNIT = "x-unit"
+_DURATION_TEXT = {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d)$"}
+_PERCENT_TEXT = {"type": "string", "pattern": r"^\+?[0-9]+(\.[0-9]+)? ?%$"}
+_SIZE_TEXT = {"type": "string", "pattern": "^[0-9]+(B|KiB|MiB|GiB)$"}
+_HUNDRED = {"type": "number", "minimum": 0, "maximum": 100}
+
+Duration = Annotated[
+    float,
+    BeforeValidator(duration),
+    WithJsonSchema({UNIT: "duration", "anyOf": [_DURATION_TEXT, {"const": 0}]}),
 ]
-Seconds = Annotated[float, BeforeValidator(seconds), WithJsonSchema(_NUMBER_OR_DURATION)]
-Percent = Annotated[float, BeforeValidator(percent), WithJsonSchema(_PERCENT_SCHEMA)]
-StepPercent = Annotated[float, BeforeValidator(step_percent), WithJsonSchema(_PERCENT_SCHEMA)]
-Share = Annotated[float, BeforeValidator(share), WithJsonSchema(_PERCENT_SCHEMA)]
-Size = Annotated[int, BeforeValidator(size), WithJsonSchema(_SIZE_SCHEMA)]
+PositiveDuration = Annotated[
+    float,
+    BeforeValidator(positive_duration),
+    WithJsonSchema({UNIT: "duration", **_DURATION_TEXT}),
+]
+Seconds = Annotated[
+    float,
+    BeforeValidator(seconds),
+    WithJsonSchema({UNIT: "seconds", "anyOf": [{"type": "number", "minimum": 0}, _DURATION_TEXT]}),
+]
+StepPercent = Annotated[
+    float,
+    BeforeValidator(step_percent),
+    WithJsonSchema({UNIT: "percent", "anyOf": [_HUNDRED, _PERCENT_TEXT]}),
+]
+Share = Annotated[
+    float,
+    BeforeValidator(share),
+    WithJsonSchema({UNIT: "share", "anyOf": [_HUNDRED, _PERCENT_TEXT]}),
+]
+Size = Annotated[
+    int,
+    BeforeValidator(size),
+    WithJsonSchema({UNIT: "size", "anyOf": [{"type": "integer", "minimum": 0}, _SIZE_TEXT]}),
+]

@@ -1,0 +1,88 @@
+"""figway check: lint a routes.yaml, for people, scripts and code hosts."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from proxy.cli.output import OK, REFUSED, UNUSABLE, Failure, bad, good, print_json
+from proxy.config.lint import Finding, Severity, check_text
+from proxy.config.lint.sarif import sarif
+from proxy.config.parse import parse_routes, read_file
+from proxy.errors import ConfigError
+from proxy.routing.route import RouteFile
+
+Parsers = Any  # argparse's own type for it is private
+
+
+def add_parser(subparsers: Parsers) -> None:
+    """Add `check`."""
+    parser = subparsers.add_parser(
+        "check",
+        help="lint routes.yaml",
+        description="Report every problem of a routes.yaml, and what is legal and probably not"
+        " meant. docs/lint.md lists the rules. Needs no running figway.",
+        epilog="examples:\n"
+        "  figway check\n"
+        "  git show main:routes.yaml > live.yaml && figway check --against live.yaml\n"
+        "  figway check --format sarif > figway.sarif\n\n"
+        "exit codes: 0 nothing but notes, 1 errors or warnings, 2 a file cannot be read\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("file", nargs="?", default="routes.yaml", help="default: routes.yaml")
+    parser.add_argument(
+        "--against", metavar="FILE", help="the file that is live now: judges changes of stages"
+    )
+    parser.add_argument("--format", choices=("text", "json", "sarif"), default="text")
+    parser.add_argument("--json", action="store_true", help="the same as --format json")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the findings; exit 1 if there is an error or a warning."""
+    try:
+        text = read_file(Path(args.file))
+    except ConfigError as error:
+        raise Failure(UNUSABLE, str(error)) from error
+    against = _against(Path(args.against)) if args.against else None
+    findings = check_text(text, args.file, against=against)
+    counts = Counter(finding.severity for finding in findings)
+    if args.json or args.format == "json":
+        print_json(
+            {
+                "file": args.file,
+                "errors": counts[Severity.ERROR],
+                "warnings": counts[Severity.WARNING],
+                "notes": counts[Severity.NOTE],
+                "findings": [asdict(finding) for finding in findings],
+            }
+        )
+    elif args.format == "sarif":
+        print_json(sarif(findings))
+    else:
+        _print(args.file, findings, counts)
+    return REFUSED if counts[Severity.ERROR] or counts[Severity.WARNING] else OK
+
+
+def _against(path: Path) -> RouteFile:
+    try:
+        return parse_routes(read_file(path), str(path))
+    except ConfigError as error:
+        raise Failure(UNUSABLE, f"--against cannot be used:\n{error}") from error
+
+
+def _print(name: str, findings: tuple[Finding, ...], counts: Counter[Severity]) -> None:
+    for finding in findings:
+        print(finding)
+    said = ", ".join(
+        f"{counts[severity]} {severity}{'s' if counts[severity] != 1 else ''}"
+        for severity in Severity
+        if counts[severity]
+    )
+    if counts[Severity.ERROR] or counts[Severity.WARNING]:
+        print(bad(f"{name}: {said}"))
+    else:
+        print(good(f"{name}: nothing wrong" + (f", {said}" if said else "")))

@@ -1,0 +1,35 @@
+"""figway schema: print the JSON schema of routes.yaml."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from proxy.cli.output import OK
+from proxy.config.schema import schema_text
+
+Parsers = Any  # argparse's own type for it is private
+
+
+def add_parser(subparsers: Parsers) -> None:
+    """Add `schema`."""
+    parser = subparsers.add_parser(
+        "schema",
+        help="print the JSON schema of routes.yaml",
+        description="Print the JSON schema (draft-07) of routes.yaml. Editors complete and explain"
+        " keys with it: put it beside routes.yaml and begin that file with the line"
+        " `# yaml-language-server: $schema=./routes.schema.json`.",
+        epilog="example:\n  figway schema > routes.schema.json\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print JSON, which is what it always does"
+    )
+
+
+def run(_: argparse.Namespace) -> int:
+    """Print the schema."""
+    sys.stdout.write(schema_text())
+    return OK
