@@ -25,8 +25,6 @@ from proxy.errors import (
     ProxyError,
     RequestTimeout,
 )
-from proxy.http1 import fields as kinds
-from proxy.http1.fields import REQUEST_KINDS
 from proxy.http1.refusal import CONTINUE, refusal
 from proxy.http1.request import CHUNKED, Request
 from proxy.http1.request_head import HeadReader
@@ -90,8 +88,8 @@ class ClientConnection(asyncio.Protocol):
         self.wire = wire
         self.tls = tls
         self.phase = Phase.OPEN
-        self.parser = HttpRequestParser(self)
-        self.head: HeadReader = HeadReader(wire, tls=tls)
+        self.head = HeadReader(wire, self, tls=tls)
+        self.parser = HttpRequestParser(self.head)
         # The message being parsed, once its head is whole; None before and between.
         self.request: Request | None = None
         self.serving: Request | None = None
@@ -183,7 +181,7 @@ class ClientConnection(asyncio.Protocol):
         self.request = self.serving = None
         # The parser holds our bound methods: break the circle now instead of waiting for the
         # collector.
-        del self.parser
+        del self.parser, self.head
         wire.on_client_gone()
 
     def pause_writing(self) -> None:
@@ -203,23 +201,6 @@ class ClientConnection(asyncio.Protocol):
             self.exchange.client_reads_again()
 
     # What the parser says.
-
-    def on_message_begin(self) -> None:
-        """Forget the last head."""
-        self.head.begin()
-
-    def on_url(self, url: bytes) -> None:
-        """Take the target, or a piece of it."""
-        self.head.target += url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Sort one field; the common ones go straight on."""
-        head = self.head
-        kind = REQUEST_KINDS[name]
-        if kind == kinds.FORWARD:
-            head.fields += (name, b": ", value, b"\r\n")
-        else:
-            head.special(kind, name, value)
 
     def on_headers_complete(self) -> None:
         """Accept the head, or raise the ClientError that refuses it."""
@@ -325,7 +306,7 @@ class ClientConnection(asyncio.Protocol):
             return
         # Declined: llhttp reads on behind the head as if there were no body, so a fresh parser is
         # given a head that frames the same body without the upgrade.
-        self.parser = HttpRequestParser(self)
+        self.parser = HttpRequestParser(self.head)
         head.skip_next = True
         self.parser.feed_data(head.framing_of(request))
         if rest:
@@ -390,7 +371,7 @@ class ClientConnection(asyncio.Protocol):
             return
         if self.tail is not None:
             rest, self.tail = self.tail, None
-            self.parser = HttpRequestParser(self)
+            self.parser = HttpRequestParser(self.head)
             if rest:
                 self._feed(rest)
         if self.queue or self.refused_with is not None:

@@ -69,33 +69,35 @@ _PLAIN_NAME: Final = re.compile(rb"[A-Za-z0-9-]+")
 _REMEMBERED: Final = 4096
 
 
-class _Kinds(dict[bytes, int]):
-    """Field name as sent -> kind. Computed on first sight."""
-
-    def __init__(self, special: dict[bytes, int], *, plain_names_only: bool) -> None:
-        super().__init__()
-        self._special = special
-        self._plain_names_only = plain_names_only
-
-    def __missing__(self, name: bytes) -> int:
-        kind = self._classify(name)
-        if len(self) < _REMEMBERED:
-            self[name] = kind
-        return kind
-
-    def _classify(self, name: bytes) -> int:
-        lower = name.lower()
-        if self._plain_names_only and _PLAIN_NAME.fullmatch(name) is None:
-            return DROP
-        if lower in self._special:
-            return self._special[lower]
-        if lower in HOP_BY_HOP or lower in NEVER_FORWARDED or lower.startswith(INTERNAL_PREFIX):
-            return DROP
-        return FORWARD
+# Field name as sent -> kind. Plain dictionaries, read directly: the interpreter is fastest at that.
+known_request_kinds: Final[dict[bytes, int]] = {}
+known_response_kinds: Final[dict[bytes, int]] = {}
 
 
-REQUEST_KINDS: Final = _Kinds(_REQUEST_KINDS, plain_names_only=True)
-RESPONSE_KINDS: Final = _Kinds(_RESPONSE_KINDS, plain_names_only=False)
+def learn_request_kind(name: bytes) -> int:
+    """The kind of a request field seen for the first time."""
+    kind = DROP if _PLAIN_NAME.fullmatch(name) is None else _kind(name, _REQUEST_KINDS)
+    if len(known_request_kinds) < _REMEMBERED:
+        known_request_kinds[name] = kind
+    return kind
+
+
+def learn_response_kind(name: bytes) -> int:
+    """The kind of a response field seen for the first time."""
+    kind = _kind(name, _RESPONSE_KINDS)
+    if len(known_response_kinds) < _REMEMBERED:
+        known_response_kinds[name] = kind
+    return kind
+
+
+def _kind(name: bytes, special: dict[bytes, int]) -> int:
+    lower = name.lower()
+    if lower in special:
+        return special[lower]
+    if lower in HOP_BY_HOP or lower in NEVER_FORWARDED or lower.startswith(INTERNAL_PREFIX):
+        return DROP
+    return FORWARD
+
 
 # A list of header fields as it goes on the wire: name, b": ", value, b"\r\n", name, ... Flat,
 # because b"".join() over it is the cheapest way from a parsed message to bytes.
@@ -108,17 +110,17 @@ def tokens(value: bytes) -> list[bytes]:
     return [token for part in value.split(b",") if (token := part.strip(b" \t").lower())]
 
 
-class _Options(dict[bytes, tuple[bytes, ...]]):
-    """Connection value as sent -> its options. The same few values come all the time."""
+_known_options: Final[dict[bytes, tuple[bytes, ...]]] = {}
 
-    def __missing__(self, value: bytes) -> tuple[bytes, ...]:
+
+def connection_options(value: bytes) -> tuple[bytes, ...]:
+    """The options of a Connection value; the same few values come all the time."""
+    options = _known_options.get(value)
+    if options is None:
         options = tuple(tokens(value))
-        if len(self) < _REMEMBERED:
-            self[value] = options
-        return options
-
-
-CONNECTION_OPTIONS: Final = _Options()
+        if len(_known_options) < _REMEMBERED:
+            _known_options[value] = options
+    return options
 
 
 def without(fields: Fields, names: frozenset[bytes] | set[bytes]) -> Fields:

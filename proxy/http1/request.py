@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random
+import os
 import re
 import secrets
 from typing import TYPE_CHECKING, Final
@@ -17,9 +17,28 @@ _TRACEPARENT: Final = re.compile(
     rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}.*"
 )
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:@=+/-]{1,128}")
-# Correlation ids, not secrets: speed matters, prediction does not.
-_random_bits = random.SystemRandom().getrandbits(64)
-_ids: Final = random.Random(_random_bits)  # noqa: S311 - correlation ids are no secret
+
+
+class _Ids:
+    """Random hex digits in stock: one system call for some hundred requests."""
+
+    __slots__ = ("_at", "_stock")
+
+    def __init__(self) -> None:
+        self._stock = b""
+        self._at = 0
+
+    def take(self) -> bytes:
+        """The next 48 digits."""
+        at = self._at
+        if at >= len(self._stock):
+            self._stock = os.urandom(24 * 512).hex().encode("ascii")
+            at = 0
+        self._at = at + 48
+        return self._stock[at : at + 48]
+
+
+_ids: Final = _Ids()
 
 
 CHUNKED: Final = -1
@@ -139,8 +158,12 @@ class Request:
         """Fix the request's ids and give the header lines that carry the ones we made."""
         lines = b""
         if traceparent is None or not _TRACEPARENT.fullmatch(traceparent):
-            made = b"%048x" % _ids.getrandbits(192)
+            made = _ids.take()
             traceparent = b"00-%b-%b-00" % (made[:32], made[32:])
+            if request_id is None:
+                self.request_id = made[:32]
+                self.traceparent = traceparent
+                return b"traceparent: %b\r\nX-Request-Id: %b\r\n" % (traceparent, made[:32])
             lines = b"traceparent: %b\r\n" % traceparent
         if request_id is None or not _REQUEST_ID.fullmatch(request_id):
             request_id = traceparent[3:35]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from httptools import HttpRequestParser
 
@@ -21,7 +21,14 @@ from proxy.errors import (
 from proxy.headers import PROTECTED_FROM_NOMINATION
 from proxy.http1 import fields as kinds
 from proxy.http1.authority import origin_form, read_host
-from proxy.http1.fields import CONNECTION_OPTIONS, Fields, tokens, without
+from proxy.http1.fields import (
+    Fields,
+    connection_options,
+    known_request_kinds,
+    learn_request_kind,
+    tokens,
+    without,
+)
 from proxy.http1.forwarded import from_trusted
 from proxy.http1.request import CHUNKED, NO_BODY, Request
 
@@ -31,6 +38,19 @@ if TYPE_CHECKING:
 _METHODS: Final[dict[bytes, str]] = {}
 _KNOWN_OPTIONS: Final = frozenset({b"keep-alive", b"close", b"upgrade", b"te"})
 _METHOD_CHARACTERS: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-")
+
+
+class HeadListener(Protocol):
+    """Who learns of everything that is not the head."""
+
+    def on_headers_complete(self) -> None:
+        """The head is whole."""
+
+    def on_body(self, chunk: bytes) -> None:
+        """A piece of the decoded body."""
+
+    def on_message_complete(self) -> None:
+        """The message is whole."""
 
 
 class HeadReader:
@@ -62,14 +82,20 @@ class HeadReader:
         "begun",
         "data",
         "fields",
+        "on_body",
+        "on_headers_complete",
+        "on_message_complete",
         "skip_next",
         "target",
         "upgrade_pending",
         "wire",
     )
 
-    def __init__(self, wire: Wire, *, tls: bool) -> None:
+    def __init__(self, wire: Wire, listener: HeadListener, *, tls: bool) -> None:
         self.wire = wire
+        self.on_headers_complete = listener.on_headers_complete
+        self.on_body = listener.on_body
+        self.on_message_complete = listener.on_message_complete
         self._tls = tls
         self._peer = ""
         self._peer_lines = b""
@@ -93,12 +119,30 @@ class HeadReader:
             scheme,
         )
 
-    def begin(self) -> None:
+    # The parser's callbacks. Those that are not about the head are the connection's own methods,
+    # bound here once: a detour for every one of them would be a call per event.
+
+    def on_message_begin(self) -> None:
         """Start on a new head."""
         if self.skip_next:
             return
         self.begun = True
         self._reset()
+
+    def on_url(self, url: bytes) -> None:
+        """Take the target, or a piece of it."""
+        self.target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Sort one field; the common ones go straight on."""
+        try:
+            kind = known_request_kinds[name]
+        except KeyError:
+            kind = learn_request_kind(name)
+        if kind:
+            self.special(kind, name, value)
+        else:
+            self.fields += (name, b": ", value, b"\r\n")
 
     def _reset(self) -> None:
         self.target = b""
@@ -136,10 +180,14 @@ class HeadReader:
                 value = value.strip(b" \t")
                 if not value.isdigit() or self._length != NO_BODY:
                     raise BadRequest("Content-Length is not one number")
+                # Leading zeros are legal and endless: we say the same number in our own words.
+                value = value.lstrip(b"0") or b"0"
                 self._length = int(value)
             case kinds.TRANSFER_ENCODING:
                 if self._length != NO_BODY:
                     raise BadRequest("more than one framing of the body")
+                if value.strip(b" \t").lower() != b"chunked":
+                    raise _why_no_coding(value)
                 self._length = CHUNKED
                 value = b"chunked"
             case kinds.AUTHORIZATION:
@@ -170,7 +218,7 @@ class HeadReader:
     def _connection_level(self, kind: int, name: bytes, value: bytes) -> None:
         match kind:
             case kinds.CONNECTION:
-                self._connection = (self._connection or ()) + CONNECTION_OPTIONS[value]
+                self._connection = (self._connection or ()) + connection_options(value)
             case kinds.TE:
                 self._te = self._te or b"trailers" in (t.partition(b";")[0] for t in tokens(value))
             case kinds.UPGRADE:
@@ -225,13 +273,7 @@ class HeadReader:
             return TargetTooLong
         if len(self._partial) > limits.head_bytes:
             return HeadersTooLarge if b"\r\n" in self._partial else TargetTooLong
-        if b"\r\n" in self._partial.lstrip(b"\r\n") and not self._plausible_line():
-            return BadRequest
         return None
-
-    def _plausible_line(self) -> bool:
-        line = self._partial.lstrip(b"\r\n").partition(b"\r\n")[0]
-        return line.count(b" ") == 2
 
     def why_no_method(self) -> type[ClientError]:
         """Tell a method that we do not know (501) from bytes that are no HTTP at all (400)."""

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from httptools import HttpResponseParser
 
 from proxy.errors import BrokenResponse
 from proxy.headers import FORBIDDEN_IN_TRAILERS, PROTECTED_FROM_NOMINATION
 from proxy.http1 import fields as kinds
-from proxy.http1.fields import CONNECTION_OPTIONS, Fields, without
+from proxy.http1.fields import (
+    Fields,
+    connection_options,
+    known_response_kinds,
+    learn_response_kind,
+    without,
+)
 
 if TYPE_CHECKING:
     from proxy.settings import Limits
@@ -22,6 +28,22 @@ UNTIL_CLOSE: Final = -2
 _REASON: Final = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
 _REMEMBERED: Final = 512
 _status_lines: Final[dict[tuple[int, bytes], bytes]] = {}
+
+
+class ResponseListener(Protocol):
+    """Who learns of everything that is not the head."""
+
+    def on_message_begin(self) -> None:
+        """A message begins."""
+
+    def on_headers_complete(self) -> None:
+        """The head is whole."""
+
+    def on_body(self, chunk: bytes) -> None:
+        """A piece of the decoded body."""
+
+    def on_message_complete(self) -> None:
+        """The message is whole."""
 
 
 class ResponseHead:
@@ -39,6 +61,10 @@ class ResponseHead:
         "fields",
         "keep_alive",
         "length",
+        "on_body",
+        "on_headers_complete",
+        "on_message_begin",
+        "on_message_complete",
         "plainly_11",
         "reason",
         "status",
@@ -48,8 +74,13 @@ class ResponseHead:
         "whole",
     )
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, listener: ResponseListener) -> None:
         self._limits = limits
+        # The parser's callbacks that are not about the head, bound once.
+        self.on_message_begin = listener.on_message_begin
+        self.on_headers_complete = listener.on_headers_complete
+        self.on_body = listener.on_body
+        self.on_message_complete = listener.on_message_complete
         # More bytes came than one field may have, so the fields have to be measured.
         self.suspect = False
         # The bytes at hand began with `HTTP/1.1 `; llhttp takes long to tell the version.
@@ -70,11 +101,32 @@ class ResponseHead:
         self._te_at = -1
         self._dropped = 0
 
+    def on_status(self, reason: bytes) -> None:
+        """Take the reason phrase, or a piece of it."""
+        self.reason += reason
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Sort one field; the common ones go straight on. Raises BrokenResponse."""
+        try:
+            kind = known_response_kinds[name]
+        except KeyError:
+            kind = learn_response_kind(name)
+        if self.whole:
+            self._trailer(name, value)
+        elif kind:
+            self.special(kind, name, value)
+        else:
+            self.fields += (name, b": ", value, b"\r\n")
+
+    def _trailer(self, name: bytes, value: bytes) -> None:
+        if self.trailers is None:
+            self.trailers = []
+        self.trailers += (name, b": ", value, b"\r\n")
+        if len(self.trailers) // kinds.STRIDE > self._limits.header_count:
+            raise BrokenResponse("too many trailer fields")
+
     def special(self, kind: int, name: bytes, value: bytes) -> None:
         """Take a field that means something to the proxy. Raises BrokenResponse."""
-        if self.whole:
-            self._dropped += 1
-            return
         match kind:
             case kinds.CONTENT_LENGTH:
                 value = value.strip(b" \t")
@@ -90,7 +142,7 @@ class ResponseHead:
             case kinds.SET_COOKIE:
                 pass
             case kinds.CONNECTION:
-                self._connection = (self._connection or ()) + CONNECTION_OPTIONS[value]
+                self._connection = (self._connection or ()) + connection_options(value)
                 self._dropped += 1
                 return
             case kinds.UPGRADE:

@@ -15,8 +15,6 @@ from proxy.errors import (
     UpstreamClosed,
     UpstreamError,
 )
-from proxy.http1 import fields as kinds
-from proxy.http1.fields import RESPONSE_KINDS
 from proxy.http1.response_head import UNTIL_CLOSE, ResponseHead
 
 if TYPE_CHECKING:
@@ -117,8 +115,8 @@ class UpstreamConnection(asyncio.Protocol):
     def __init__(self, wire: Wire, endpoint: Endpoint) -> None:
         self.wire = wire
         self.endpoint = endpoint
-        self.parser = HttpResponseParser(self)
-        self.head = ResponseHead(wire.limits)
+        self.head = ResponseHead(wire.limits, self)
+        self.parser = HttpResponseParser(self.head)
         self.asker: Asker | None = None
         self.tunnel: Tunnel | None = None
         self.used = 0
@@ -272,21 +270,6 @@ class UpstreamConnection(asyncio.Protocol):
             self.head.plainly_11 = False
         self.head.begin()
 
-    def on_status(self, reason: bytes) -> None:
-        """Take the reason phrase, or a piece of it."""
-        self.head.reason += reason
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Sort one field; the common ones go straight on."""
-        head = self.head
-        kind = RESPONSE_KINDS[name]
-        if head.whole:
-            self._trailer(name, value)
-        elif kind == kinds.FORWARD:
-            head.fields += (name, b": ", value, b"\r\n")
-        else:
-            head.special(kind, name, value)
-
     def on_headers_complete(self) -> None:
         """Judge the head and pass it on."""
         head = self.head
@@ -329,14 +312,6 @@ class UpstreamConnection(asyncio.Protocol):
 
     # Endings.
 
-    def _trailer(self, name: bytes, value: bytes) -> None:
-        head = self.head
-        if head.trailers is None:
-            head.trailers = []
-        head.trailers += (name, b": ", value, b"\r\n")
-        if len(head.trailers) // kinds.STRIDE > self.wire.limits.header_count:
-            raise BrokenResponse("too many trailer fields")
-
     def _parse_failed(self, error: HttpParserError) -> None:
         cause = error.__context__
         if self.done:
@@ -366,7 +341,7 @@ class UpstreamConnection(asyncio.Protocol):
         else:
             if self.bodyless:
                 # llhttp waits for the body that the head of a HEAD response announces.
-                self.parser = HttpResponseParser(self)
+                self.parser = HttpResponseParser(self.head)
             if self.read_paused:
                 self.resume_reading()
             self.endpoint.release(self)
