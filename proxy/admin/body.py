@@ -23,8 +23,8 @@ class _BadJson(ValueError):
 
 
 def typed(kind: type[Value]) -> TypeAdapter[Value]:
-    """The door for one request type: no unknown field, no conversion."""
-    kind.__pydantic_config__ = ConfigDict(extra="forbid", strict=True)  # type: ignore[attr-defined] # pydantic reads it from plain dataclasses
+    """The door for one request type: no unknown field. Its numbers are marked strict themselves."""
+    kind.__pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[attr-defined] # pydantic reads it from plain dataclasses
     return TypeAdapter(kind)
 
 

@@ -71,6 +71,7 @@ def tell(answer: dict[str, Any], done: str, *, as_json: bool) -> int:
             print(f"  worker {worker['worker']} (process {worker['pid']}): {worker['ms']:.1f} ms")
         for hold in answer["holds"]:
             print(f"  rolled back: {hold['scope']} by {hold['source']} since {hold['since']}")
+            print(f"    ends with: {hold['lift']}")
         for warning in answer["warnings"]:
             print(bad(f"  warning: {warning}"))
     return REFUSED if missing else OK

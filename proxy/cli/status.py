@@ -49,6 +49,7 @@ def run(args: argparse.Namespace) -> int:
                 + (f", {hold['actor']}" if hold["actor"] else "")
                 + (f": {hold['reason']}" if hold["reason"] else "")
             )
+            print(f"    ends with: {hold['lift']}")
     else:
         print("rollback: none")
     print()

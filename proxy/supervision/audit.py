@@ -42,14 +42,19 @@ class Audit:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def append(self, entry: Entry) -> None:
-        """Write one line and flush it to disk. Raises OSError; blocks, so call it in a thread."""
+    def append(self, entry: Entry) -> str:
+        """Write one line and flush it to disk; why that failed, else "". Blocks."""
         at = datetime.now(UTC).isoformat(timespec="milliseconds")
         line = json.dumps({"at": at, **asdict(entry), "acks": dict(entry.acks)}) + "\n"
-        handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         try:
-            # One write in append mode: lines never mix, and a crash leaves whole lines before it.
-            os.write(handle, line.encode("ascii"))
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+            handle = os.open(self._path, flags, 0o600)
+            try:
+                # One write in append mode: lines never mix.
+                written = os.write(handle, line.encode("ascii"))
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+        except OSError as error:
+            return f"{self._path}: cannot be written ({error.strerror or error})"
+        return "" if written == len(line) else f"{self._path}: the disk is full"

@@ -66,8 +66,8 @@ class Acknowledgement:
     missing: tuple[Missing, ...] = ()
 
 
-class _Wait:
-    """A publication that waits for its acks."""
+class Publication:
+    """A state that was sent to every worker, and who has confirmed it."""
 
     def __init__(self, revision: int, workers: Sequence[WorkerProcess]) -> None:
         self.revision = revision
@@ -113,7 +113,7 @@ class Crew:
         self._keepers: list[asyncio.Task[None]] = []
         self._beats: list[asyncio.Task[None]] = []
         self._apply = Apply(revision=0, flags=FlagSnapshot())
-        self._waits: list[_Wait] = []
+        self._waits: list[Publication] = []
         self._collections: dict[int, tuple[set[int], asyncio.Event]] = {}
         self._collection_ids = itertools.count(1)
         self._departed = TallySnapshot()
@@ -246,7 +246,7 @@ class Crew:
         flags: FlagSnapshot,
         routes: RouteFile | None = None,
         unhealthy: tuple[str, ...] | None = None,
-    ) -> _Wait:
+    ) -> Publication:
         """Send a state to every live worker, at once; wait for it with `confirmed`."""
         state = self._apply
         self._apply = Apply(
@@ -255,14 +255,14 @@ class Crew:
             routes=state.routes if routes is None else routes,
             unhealthy=state.unhealthy if unhealthy is None else unhealthy,
         )
-        wait = _Wait(revision, self.workers)
+        wait = Publication(revision, self.workers)
         self._waits.append(wait)
         message = replace(self._apply, routes=routes)
         for worker in self.workers:
             worker.send(message)
         return wait
 
-    async def confirmed(self, wait: _Wait, seconds: float) -> Acknowledgement:
+    async def confirmed(self, wait: Publication, seconds: float) -> Acknowledgement:
         """Wait until every worker that was alive confirms, at most `seconds`."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(wait.done.wait(), seconds)
@@ -276,6 +276,10 @@ class Crew:
             workers=tuple(sorted(wait.acks, key=lambda ack: ack.worker)),
             missing=tuple(Missing(worker=n, pid=pid) for pid, n in wait.open.items()),
         )
+
+    def abandon(self, publication: Publication) -> None:
+        """Nobody waits for these confirmations."""
+        self._waits.remove(publication)
 
     async def _beat(self) -> None:
         while True:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
-import json
 import os
 import secrets
 import stat
 from pathlib import Path
+
+from flags.whole_file import write_whole
 
 TOKEN = "admin-token"  # noqa: S105 - the name of a file
 LISTEN = "listen"
@@ -67,7 +67,7 @@ class StateDirectory:
 
     def write(self, name: str, content: bytes) -> None:
         """Replace a file: a reader, or a crash, sees the old or the new one, never a part."""
-        write_whole(self.path / name, content)
+        write_whole(self.path / name, content, mode=0o600)
 
     def token(self) -> str:
         """Return the admin token, made on first use. Raises StateDirectoryError."""
@@ -87,40 +87,3 @@ class StateDirectory:
                 " remove it to have a new token made"
             ) from None
         return token
-
-    def keep_good_flags(self, text: bytes) -> None:
-        """Keep the flag file that was just read well, for a start without one. Raises OSError."""
-        digest = hashlib.sha256(text).hexdigest()
-        kept = {"sha256": digest, "text": text.decode()}
-        self.write(LAST_GOOD_FLAGS, json.dumps(kept).encode() + b"\n")
-
-    def good_flags(self) -> bytes | None:
-        """Return the flag file that was last read well, or None if there is none intact."""
-        try:
-            kept = json.loads((self.path / LAST_GOOD_FLAGS).read_bytes())
-            text = str(kept["text"]).encode()
-            intact = hashlib.sha256(text).hexdigest() == kept["sha256"]
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-        return text if intact else None
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write beside the file, flush to disk, rename over it; mode 0600. Raises OSError."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    try:
-        handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except OSError:
-        beside.unlink(missing_ok=True)
-        raise
-    # The rename itself is only durable once the directory is.
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

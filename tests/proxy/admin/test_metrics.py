@@ -8,7 +8,8 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
 from prometheus_client.parser import text_string_to_metric_families as prometheus
 
-from proxy.admin.metrics import SUPERVISOR_CATALOGUE, render
+from proxy.admin.metrics import render
+from proxy.supervision.catalogue import SUPERVISOR_CATALOGUE
 from proxy.tally import BUCKETS, CATALOGUE, HistogramSeries, Kind, Series, TallySnapshot
 
 TALLY = TallySnapshot(

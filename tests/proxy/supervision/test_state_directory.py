@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 from pathlib import Path
@@ -10,11 +9,9 @@ from pathlib import Path
 import pytest
 
 from proxy.supervision.state_directory import (
-    LAST_GOOD_FLAGS,
     TOKEN,
     StateDirectory,
     StateDirectoryError,
-    write_whole,
 )
 
 
@@ -72,46 +69,4 @@ def test_a_token_that_others_may_read_is_closed_to_them(tmp_path: Path) -> None:
     state = StateDirectory.open(tmp_path)
     assert state.token() == "a-token-an-operator-chose"
     assert mode(tmp_path / TOKEN) == 0o600
-    state.close()
-
-
-def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "kept"
-    write_whole(path, b"old")
-
-    def full(_: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"):
-        write_whole(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_good_flags_come_back_as_they_were(tmp_path: Path) -> None:
-    state = StateDirectory.open(tmp_path)
-    assert state.good_flags() is None
-    state.keep_good_flags("rollback: false  # Käse\n".encode())
-    assert state.good_flags() == "rollback: false  # Käse\n".encode()
-    state.close()
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        pytest.param(b"", id="empty"),
-        pytest.param(b"{", id="torn"),
-        pytest.param(b"[]", id="another_shape"),
-        pytest.param(
-            json.dumps({"sha256": "0" * 64, "text": "rollback: false\n"}).encode(), id="changed"
-        ),
-    ],
-)
-def test_good_flags_that_are_not_intact_are_none(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / LAST_GOOD_FLAGS).write_bytes(content)
-    state = StateDirectory.open(tmp_path)
-    assert state.good_flags() is None
     state.close()

@@ -1,0 +1,207 @@
+"""The JSON API of the admin listener: each call reads a typed body, asks the control, tells."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from decimal import Decimal
+from typing import Annotated, Any
+
+from aiohttp import web
+from pydantic import Field, Strict, StringConstraints
+
+from flags.latch import Source
+from proxy.admin.body import read, typed
+from proxy.admin.problem import AdminError
+from proxy.routing.explain_text import render
+from proxy.routing.facts import PlainFacts
+from proxy.supervision.audit import Actor
+from proxy.supervision.change import Refusal, Refused
+from proxy.supervision.control import PATIENCE_SECONDS, Control
+from proxy.supervision.report import Report
+
+# A reason is read by people in an audit: not empty, not a document.
+Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Who = Annotated[str, StringConstraints(max_length=200)]
+Headers = Annotated[
+    list[Annotated[list[str], Field(min_length=2, max_length=2)]], Field(max_length=128)
+]
+# Strict: true is no number, and "1" is none either.
+Number = Annotated[int, Strict()] | Annotated[Decimal, Strict()]
+Wait = Annotated[Number, Field(gt=0, le=60)]
+
+PATIENCE = Decimal(PATIENCE_SECONDS)
+
+STATUS_OF = {
+    Refusal.INVALID: 400,
+    Refusal.UNKNOWN: 404,
+    Refusal.CONFLICT: 409,
+    Refusal.UNAVAILABLE: 503,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwitchRequest:
+    """Body of rollback and resume."""
+
+    scope: Name
+    reason: Reason
+    actor: Who = ""
+    wait_seconds: Wait = PATIENCE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PercentRequest:
+    """Body of percent: a route or group, and 0 to 100 in steps of 0.01."""
+
+    name: Name
+    percent: Number
+    reason: Reason
+    actor: Who = ""
+    wait_seconds: Wait = PATIENCE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReloadRequest:
+    """Body of reload."""
+
+    actor: Who = ""
+    wait_seconds: Wait = PATIENCE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainRequest:
+    """Body of explain: a request as a client would send it."""
+
+    method: Name
+    url: Annotated[str, StringConstraints(min_length=1, max_length=16_384)]
+    headers: Headers = field(default_factory=list)
+    client_ip: Annotated[str, StringConstraints(max_length=45)] = "127.0.0.1"
+    device_id: Annotated[str, StringConstraints(max_length=32)] = ""
+
+
+_SWITCH = typed(SwitchRequest)
+_PERCENT = typed(PercentRequest)
+_RELOAD = typed(ReloadRequest)
+_EXPLAIN = typed(ExplainRequest)
+
+
+class Api:
+    """The handlers, over one running figway."""
+
+    def __init__(self, control: Control, report: Report) -> None:
+        self._control = control
+        self._report = report
+
+    def routes(self) -> list[web.RouteDef]:
+        """Every call with its one method."""
+        return [
+            web.get("/api/v1/status", self.status, allow_head=False),
+            web.get("/api/v1/routes", self.list_routes, allow_head=False),
+            web.post("/api/v1/explain", self.explain),
+            web.post("/api/v1/rollback", self.rollback),
+            web.post("/api/v1/resume", self.resume),
+            web.post("/api/v1/percent", self.percent),
+            web.post("/api/v1/reload", self.reload),
+        ]
+
+    async def status(self, _: web.Request) -> web.Response:
+        """GET /api/v1/status."""
+        return answer(asdict(self._report.status()))
+
+    async def list_routes(self, _: web.Request) -> web.Response:
+        """GET /api/v1/routes."""
+        control = self._control
+        return answer(
+            {
+                "revision": control.revision,
+                "config_revision": control.file.revision,
+                "routes": [asdict(route) for route in control.routes()],
+            }
+        )
+
+    async def explain(self, request: web.Request) -> web.Response:
+        """POST /api/v1/explain."""
+        asked = await read(request, _EXPLAIN)
+        try:
+            facts = PlainFacts.of(
+                asked.method,
+                asked.url,
+                headers=[(name, value) for name, value in asked.headers],
+                client_ip=asked.client_ip,
+                device_id=asked.device_id or None,
+                cookie_name=self._control.settings.cookie_name,
+            )
+        except ValueError as error:
+            raise AdminError(400, str(error)) from None
+        explanation = self._control.explain(facts)
+        return answer({"text": render(explanation), **asdict(explanation)})
+
+    async def rollback(self, request: web.Request) -> web.Response:
+        """POST /api/v1/rollback."""
+        asked = await read(request, _SWITCH)
+        try:
+            done = await self._control.rollback(
+                asked.scope,
+                source=Source.COMMAND,
+                actor=_actor(request, asked.actor),
+                reason=asked.reason,
+                patience=float(asked.wait_seconds),
+            )
+        except Refused as refused:
+            raise _refusal(refused) from None
+        return answer(asdict(done))
+
+    async def resume(self, request: web.Request) -> web.Response:
+        """POST /api/v1/resume."""
+        asked = await read(request, _SWITCH)
+        try:
+            done = await self._control.resume(
+                asked.scope,
+                actor=_actor(request, asked.actor),
+                reason=asked.reason,
+                patience=float(asked.wait_seconds),
+            )
+        except Refused as refused:
+            raise _refusal(refused) from None
+        return answer(asdict(done))
+
+    async def percent(self, request: web.Request) -> web.Response:
+        """POST /api/v1/percent."""
+        asked = await read(request, _PERCENT)
+        try:
+            done = await self._control.percent(
+                asked.name,
+                Decimal(asked.percent),
+                actor=_actor(request, asked.actor),
+                reason=asked.reason,
+                patience=float(asked.wait_seconds),
+            )
+        except Refused as refused:
+            raise _refusal(refused) from None
+        return answer(asdict(done))
+
+    async def reload(self, request: web.Request) -> web.Response:
+        """POST /api/v1/reload."""
+        asked = await read(request, _RELOAD)
+        done = await self._control.reload(
+            actor=_actor(request, asked.actor), patience=float(asked.wait_seconds)
+        )
+        return answer(asdict(done))
+
+
+def answer(value: Any) -> web.Response:
+    """One JSON answer."""
+    return web.Response(
+        body=json.dumps(value, default=str).encode() + b"\n", content_type="application/json"
+    )
+
+
+def _actor(request: web.Request, named: str) -> Actor:
+    # The token says that it is an operator; the name is what that operator says of itself.
+    return Actor(who=named or f"token from {request.remote}", via="api")
+
+
+def _refusal(refused: Refused) -> AdminError:
+    return AdminError(STATUS_OF[refused.kind], str(refused))

@@ -1,0 +1,81 @@
+"""The admin listener as one aiohttp application: guard, handlers, and one shape of error."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+from structlog.typing import FilteringBoundLogger
+
+from proxy.admin.api import Api, answer
+from proxy.admin.body import MAX_BODY
+from proxy.admin.guard import Guard
+from proxy.admin.openapi import document
+from proxy.admin.probes import Probes
+from proxy.admin.problem import AdminError, problem
+from proxy.supervision.control import Control
+from proxy.supervision.report import Report
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def build(
+    control: Control, report: Report, guard: Guard, log: FilteringBoundLogger
+) -> web.Application:
+    """Put the application together."""
+
+    @web.middleware
+    async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            guard.check(request.path, request.headers)
+            response = await handler(request)
+        except AdminError as error:
+            response = problem(error)
+        except web.HTTPException as error:
+            response = problem(_from_aiohttp(request, error))
+        except Exception as error:  # the one place that turns a defect into a 500
+            log.error("admin_call_failed", path=request.path, exc_info=error)
+            response = problem(AdminError(500, "figway has a defect here: see its log"))
+        # No answer of this listener is for caches, frames or guessing.
+        response.headers.setdefault("Cache-Control", "no-store")
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["X-Frame-Options"] = "DENY"
+        return response
+
+    async def openapi(_: web.Request) -> web.Response:
+        return answer(document())
+
+    app = web.Application(middlewares=[guarded], client_max_size=MAX_BODY)
+    app.add_routes(Api(control, report).routes())
+    app.add_routes(Probes(report).routes())
+    app.add_routes([web.get("/openapi.json", openapi)])
+    return app
+
+
+async def serve(app: web.Application, listener: socket.socket) -> web.AppRunner:
+    """Serve on a bound socket; clean the runner up to stop."""
+    runner = web.AppRunner(
+        app,
+        # aiohttp's own writes request headers raw.
+        access_log=None,
+        handle_signals=False,
+        shutdown_timeout=1.0,
+        keepalive_timeout=15.0,
+        max_line_size=8190,
+        max_field_size=8190,
+    )
+    await runner.setup()
+    await web.SockSite(runner, listener, backlog=128).start()
+    return runner
+
+
+def _from_aiohttp(request: web.Request, error: web.HTTPException) -> AdminError:
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        allowed = ", ".join(sorted(error.allowed_methods))
+        return AdminError(
+            405, f"{request.path} takes {allowed}, not {error.method}", headers={"Allow": allowed}
+        )
+    if error.status == 404:
+        return AdminError(404, f"there is nothing at {request.path[:200]}: see /openapi.json")
+    return AdminError(error.status, error.reason)

@@ -1,0 +1,142 @@
+"""figway serve: the proxy."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from proxy.cli.output import UNUSABLE, Failure
+
+Parsers = Any  # argparse's own type for it is private
+
+DEFAULTS = {
+    "config": "routes.yaml",
+    "flags": "flags/flags.yaml",
+    "state_dir": ".figway",
+}
+
+
+def add_parser(subparsers: Parsers) -> None:
+    """Add `serve`."""
+    parser = subparsers.add_parser(
+        "serve",
+        help="run the proxy",
+        description="Run the proxy: workers on one listening socket, and the admin listener beside"
+        " it. One JSON line per event goes to stdout. SIGTERM or SIGINT finishes what is in flight"
+        " and ends (a second one ends at once), SIGHUP reads the files again, SIGUSR1 rolls"
+        " everything back to legacy.",
+        epilog="example:\n  figway serve --config routes.yaml --listen 127.0.0.1:8080"
+        " --admin 127.0.0.1:9900 --workers 4\n\nEvery option has an environment variable FIGWAY_*;"
+        " the option wins.\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--config", metavar="FILE", help="the routes (FIGWAY_CONFIG; default routes.yaml)"
+    )
+    parser.add_argument(
+        "--flags", metavar="FILE", help="the flag file (FIGWAY_FLAGS; default flags/flags.yaml)"
+    )
+    parser.add_argument(
+        "--state-dir",
+        metavar="DIR",
+        help="what survives a restart: token, rollbacks, audit (FIGWAY_STATE_DIR; default .figway)",
+    )
+    parser.add_argument(
+        "--listen", metavar="HOST:PORT", help="where clients come in (default 127.0.0.1:8080)"
+    )
+    parser.add_argument(
+        "--admin", metavar="HOST:PORT", help="where operators do (default 127.0.0.1:9900)"
+    )
+    parser.add_argument("--workers", metavar="N", help="worker processes (default 2)")
+    parser.add_argument("--access-log", metavar="MODE", help="off, errors or all (default errors)")
+    parser.add_argument(
+        "--sentinel",
+        metavar="FILE",
+        help="a file whose appearance rolls everything back (FIGWAY_SENTINEL; default ROLLBACK in"
+        " the state directory)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until a signal; exit 0 after a whole drain, 1 after one cut short, 2 if unusable."""
+    from proxy.errors import ConfigError
+    from proxy.supervision.control import load
+    from proxy.supervision.listener import AddressError
+    from proxy.supervision.log import LogWriter, event_log
+    from proxy.supervision.state_directory import SENTINEL, StateDirectory, StateDirectoryError
+    from proxy.supervisor import Paths, Supervisor, open_listeners
+
+    environ = _environment()
+    config = _path(args, "config")
+    state_dir = _path(args, "state_dir")
+    sentinel = args.sentinel or os.environ.get("FIGWAY_SENTINEL")
+    paths = Paths(
+        config=config,
+        flags=_path(args, "flags"),
+        state_dir=state_dir,
+        sentinel=Path(sentinel).absolute() if sentinel else state_dir / SENTINEL,
+    )
+    options = {
+        name: value
+        for name in ("listen", "admin", "workers", "access_log")
+        if (value := getattr(args, name)) is not None
+    }
+    try:
+        loaded = load(config, environ, options)
+    except ConfigError as error:
+        count = len(error.problems)
+        problems = "1 problem" if count == 1 else f"{count} problems"
+        raise Failure(
+            UNUSABLE, f"{config} cannot be used, {problems}:\n{_indented(str(error))}"
+        ) from None
+    try:
+        state = StateDirectory.open(state_dir)
+    except StateDirectoryError as error:
+        raise Failure(UNUSABLE, str(error)) from None
+    writer = LogWriter(sys.stdout.fileno())
+    try:
+        listener, admin_listener = open_listeners(loaded.settings.listen, loaded.settings.admin)
+
+        async def serve() -> int:
+            supervisor = Supervisor(
+                paths=paths,
+                loaded=loaded,
+                read=lambda: load(config, environ, options),
+                state=state,
+                listener=listener,
+                admin_listener=admin_listener,
+                log=event_log(writer),
+                writer=writer,
+            )
+            return await supervisor.run()
+
+        return asyncio.run(serve())
+    except (AddressError, StateDirectoryError) as error:
+        raise Failure(UNUSABLE, str(error)) from None
+    finally:
+        writer.close()
+        state.close()
+
+
+def _path(args: argparse.Namespace, name: str) -> Path:
+    given = getattr(args, name) or os.environ.get(f"FIGWAY_{name.upper()}")
+    # Absolute from the start: messages then name a place that is the same from everywhere.
+    return Path(given or DEFAULTS[name]).absolute()
+
+
+def _environment() -> dict[str, str]:
+    environ = dict(os.environ)
+    # The commands take FIGWAY_ADMIN as a URL; here the same variable is HOST:PORT.
+    admin = environ.get("FIGWAY_ADMIN", "")
+    if "://" in admin:
+        environ["FIGWAY_ADMIN"] = admin.partition("://")[2].rstrip("/")
+    return environ
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"  {line}" for line in text.splitlines())

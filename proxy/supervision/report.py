@@ -1,0 +1,139 @@
+"""What is running, told: the status, the workers' sum and the supervisor's own numbers."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from flags.scope import ALL
+from proxy.supervision import catalogue
+from proxy.supervision.control import Control
+from proxy.supervision.crew import Crew
+from proxy.supervision.health import HealthChecks
+from proxy.supervision.listener import Address
+from proxy.supervision.log import LogWriter
+from proxy.supervision.status import EndpointView, FileView, Phase, Status, WorkerView
+from proxy.tally import Metric, Series, TallySnapshot
+
+try:
+    VERSION = version("figway")
+except PackageNotFoundError:  # an unpacked source tree
+    VERSION = "0"
+
+
+class Report:
+    """Reads what others own. `phase` is set by the supervisor."""
+
+    def __init__(
+        self,
+        *,
+        control: Control,
+        crew: Crew,
+        health: HealthChecks,
+        writer: LogWriter,
+        listen: Address,
+        admin: Address,
+        state_directory: Path,
+    ) -> None:
+        self.phase = Phase.STARTING
+        self._control = control
+        self._crew = crew
+        self._health = health
+        self._writer = writer
+        self._listen = listen
+        self._admin = admin
+        self._state_directory = state_directory
+
+    def status(self) -> Status:
+        """What is running now."""
+        control = self._control
+        return Status(
+            version=VERSION,
+            pid=os.getpid(),
+            phase=self.phase,
+            listen=str(self._listen),
+            admin=str(self._admin),
+            revision=self._crew.revision,
+            routes=FileView(
+                path=str(control.path),
+                revision=control.file.revision,
+                source="file",
+                problems=control.route_problems,
+            ),
+            flags=FileView(
+                path=str(control.switches.path),
+                revision=str(control.switches.state.revision),
+                source=control.switches.origin,
+                problems=control.switches.problems,
+            ),
+            holds=control.holds,
+            workers=tuple(
+                WorkerView(
+                    worker=worker.number,
+                    pid=worker.pid,
+                    state=worker.state.value,
+                    uptime_seconds=round(worker.uptime, 3),
+                    revision=worker.applied_revision,
+                    config_revision=worker.config_revision,
+                )
+                for worker in self._crew.workers
+            ),
+            worker_restarts=self._crew.restarts,
+            endpoints=tuple(
+                EndpointView(
+                    upstream=endpoint.upstream,
+                    endpoint=endpoint.url,
+                    healthy=endpoint.healthy,
+                    error=endpoint.last_error,
+                )
+                for endpoint in self._health.endpoints
+            ),
+            state_directory=str(self._state_directory),
+            sentinel=str(control.sentinel),
+        )
+
+    async def tally(self) -> TallySnapshot:
+        """The sum over all workers, dead ones included."""
+        return await self._crew.collect()
+
+    def series(self) -> tuple[Series, ...]:
+        """What only the supervisor counts."""
+        control = self._control
+        status = self.status()
+        states = dict.fromkeys(("starting", "ready", "draining"), 0.0)
+        for worker in status.workers:
+            states[worker.state] += 1
+        sound = not control.route_problems and not control.switches.problems
+        scopes = {ALL: 0.0} | {hold.scope: 1.0 for hold in status.holds}
+        return (
+            *(_row(catalogue.WORKERS, count, state) for state, count in states.items()),
+            _row(catalogue.WORKER_RESTARTS, self._crew.restarts),
+            *(
+                _row(catalogue.WORKER_REVISION, worker.revision, str(worker.worker))
+                for worker in status.workers
+            ),
+            *(_row(catalogue.ROLLBACK_ACTIVE, value, scope) for scope, value in scopes.items()),
+            _row(catalogue.FLAGS_REVISION, status.revision),
+            _row(catalogue.FLAGS_SOURCE, 1, control.switches.origin),
+            _row(catalogue.CONFIG_INFO, 1, control.file.revision),
+            *(_row(catalogue.CONFIG_RELOADS, n, outcome) for outcome, n in control.reloads.items()),
+            _row(catalogue.CONFIG_LAST_RELOAD, sound),
+            *(
+                _row(
+                    catalogue.UPSTREAM_HEALTHY,
+                    endpoint.healthy,
+                    endpoint.upstream,
+                    endpoint.endpoint,
+                )
+                for endpoint in status.endpoints
+            ),
+            _row(catalogue.SUPERVISOR_LOG_DROPPED, self._writer.dropped),
+            _row(catalogue.AUDIT_FAILURES, control.journal.failures),
+            _row(catalogue.BUILD_INFO, 1, status.version, platform.python_version()),
+        )
+
+
+def _row(metric: Metric, value: float, *labels: str) -> Series:
+    return Series(metric=metric.name, labels=labels, value=float(value))

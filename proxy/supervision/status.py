@@ -1,0 +1,94 @@
+"""What is running: the values that `figway status`, /readyz and the metrics tell of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from proxy.supervision.change import HoldView
+
+
+class Phase(StrEnum):
+    """Where the whole process is in its life."""
+
+    STARTING = "starting"
+    SERVING = "serving"
+    DRAINING = "draining"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerView:
+    """One worker and the revision that it has confirmed."""
+
+    worker: int
+    pid: int
+    state: str
+    uptime_seconds: float
+    revision: int
+    config_revision: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointView:
+    """One endpoint with a health check."""
+
+    upstream: str
+    endpoint: str
+    healthy: bool
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileView:
+    """A watched file: the revision in use, and why the newest content is not used, if it is not."""
+
+    path: str
+    revision: str
+    source: str
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """Everything `figway status` shows. `revision` is the state workers were last told to use."""
+
+    version: str
+    pid: int
+    phase: Phase
+    listen: str
+    admin: str
+    revision: int
+    routes: FileView
+    flags: FileView
+    holds: tuple[HoldView, ...]
+    workers: tuple[WorkerView, ...]
+    worker_restarts: int
+    endpoints: tuple[EndpointView, ...]
+    state_directory: str
+    sentinel: str
+
+    @property
+    def obstacles(self) -> tuple[str, ...]:
+        """Why this figway should get no traffic; empty when it is ready."""
+        if self.phase is not Phase.SERVING:
+            return (f"figway is {self.phase.value}",)
+        if not any(worker.state == "ready" for worker in self.workers):
+            return ("no worker is ready",)
+        return ()
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What an operator should know; it does not take this figway out of service."""
+        behind = [w for w in self.workers if w.revision < self.revision and w.state != "starting"]
+        return (
+            *(f"routes refused, the ones before stay: {p}" for p in self.routes.problems),
+            *(f"flags refused, the ones before stay: {p}" for p in self.flags.problems),
+            *(f"flags come from {self.flags.source}" for _ in "1" if self.flags.source != "file"),
+            *(f"rolled back: {hold.scope} by {hold.source}" for hold in self.holds),
+            *(f"worker {w.worker} has not confirmed revision {self.revision}" for w in behind),
+            *(
+                f"{e.upstream} {e.endpoint} fails: {e.error}"
+                for e in self.endpoints
+                if not e.healthy
+            ),
+        )

@@ -1,0 +1,337 @@
+"""The supervisor: wires the control plane together, and brings the whole process up and down."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiohttp import web
+from structlog.typing import FilteringBoundLogger
+
+from flags.latch import Source
+from flags.scope import ALL
+from proxy.admin import app as admin
+from proxy.admin.guard import Guard
+from proxy.link import Apply
+from proxy.supervision.audit import Actor, Audit
+from proxy.supervision.control import Control, LoadedRoutes
+from proxy.supervision.crew import Crew, CrewError
+from proxy.supervision.health import HealthChecks
+from proxy.supervision.journal import Journal
+from proxy.supervision.listener import Address, bind, bound_address, parse_address
+from proxy.supervision.log import LogWriter
+from proxy.supervision.report import VERSION, Report
+from proxy.supervision.state_directory import ADMIN, AUDIT, LISTEN, StateDirectory
+from proxy.supervision.status import Phase
+from proxy.supervision.switches import Switches
+from proxy.supervision.watch import Watch
+
+# Beyond the drain: how long a worker may take to be gone.
+GRACE_SECONDS = 2.0
+
+DONE = 0
+CUT_SHORT = 1
+FAILED = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paths:
+    """The files of one figway."""
+
+    config: Path
+    flags: Path
+    state_dir: Path
+    sentinel: Path
+
+
+class Supervisor:
+    """One running figway. `run` returns the exit code of the process."""
+
+    def __init__(
+        self,
+        *,
+        paths: Paths,
+        loaded: LoadedRoutes,
+        read: Callable[[], LoadedRoutes],
+        state: StateDirectory,
+        listener: socket.socket,
+        admin_listener: socket.socket,
+        log: FilteringBoundLogger,
+        writer: LogWriter,
+    ) -> None:
+        self._paths = paths
+        self._state = state
+        self._listener = listener
+        self._admin_listener = admin_listener
+        self._log = log
+        self._settings = loaded.settings
+        # Known once bound, also for port 0.
+        self._listen = bound_address(listener)
+        self._admin = bound_address(admin_listener)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stop_asked = asyncio.Event()
+        self._stop_at_once = asyncio.Event()
+        self._crew = Crew(settings=loaded.settings, listener=listener, log=log)
+        switches = Switches(paths.flags, state)
+        self.control = Control(
+            path=paths.config,
+            loaded=loaded,
+            read=read,
+            switches=switches,
+            crew=self._crew,
+            journal=Journal(switches=switches, audit=Audit(state.path / AUDIT), log=log),
+            sentinel=paths.sentinel,
+            log=log,
+        )
+        self._health = HealthChecks(on_change=self._health_changed, log=log)
+        self.control.on_routes = self._health.watch
+        self._report = Report(
+            control=self.control,
+            crew=self._crew,
+            health=self._health,
+            writer=writer,
+            listen=self._listen,
+            admin=self._admin,
+            state_directory=state.path,
+        )
+
+    # Up and down.
+
+    async def run(self) -> int:
+        """Serve until a signal ends it; return the exit code."""
+        self._handle_signals()
+        runner: web.AppRunner | None = None
+        watch = Watch(
+            (self._paths.config, self._paths.flags, self._paths.sentinel), self._file_changed
+        )
+        try:
+            self._look_at_the_past()
+            token = self._state.token()
+            guard = Guard(token=token, admin_host=parse_address(self._settings.admin, "admin").host)
+            runner = await admin.serve(
+                admin.build(self.control, self._report, guard, self._log), self._admin_listener
+            )
+            await self._start_crew()
+            self._health.watch(self.control.file)
+            watch.start()
+            self._announce()
+            await self._stop_asked.wait()
+            return await self._drain()
+        except CrewError as error:
+            self._log.error("start_failed", error=str(error))
+            return FAILED
+        finally:
+            watch.stop()
+            for task in tuple(self._tasks):
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self._health.close()
+            await self._crew.close()
+            if runner is not None:
+                await runner.cleanup()
+            self._listener.close()
+            self._log.info("stopped")
+
+    def _look_at_the_past(self) -> None:
+        """Say what was found at the start, and take a sentinel that already stands seriously."""
+        control = self.control
+        switches = control.switches
+        if self._paths.sentinel.exists():
+            switches.hold(
+                ALL,
+                source=Source.SENTINEL,
+                actor=str(self._paths.sentinel),
+                reason="the sentinel file stood at the start",
+            )
+        if switches.origin == "file" and not switches.problems:
+            self._later(control.journal.keep_good_flags(), "keep flags")
+        else:
+            self._log.error(
+                "flags_refused",
+                path=str(switches.path),
+                problems=switches.problems,
+                using="the last good flags"
+                if switches.origin == "last_good"
+                else "no flags: every canary is on legacy",
+            )
+        self._later(control.journal.keep_latch(GRACE_SECONDS), "keep latch")
+        for hold in control.holds:
+            self._log.warning(
+                "rollback_holds", scope=hold.scope, source=hold.source, reason=hold.reason
+            )
+        for warning in switches.warnings(control.file):
+            self._log.warning("flag_without_effect", detail=warning)
+
+    async def _start_crew(self) -> None:
+        control = self.control
+        revision = control.next_revision()
+        starting = asyncio.create_task(
+            self._crew.start(
+                Apply(
+                    revision=revision,
+                    flags=control.switches.snapshot(revision),
+                    routes=control.file,
+                )
+            )
+        )
+        stopping = asyncio.create_task(self._stop_asked.wait())
+        await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if not starting.done():
+            starting.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await starting
+            return
+        starting.result()
+
+    def _announce(self) -> None:
+        if self._stop_asked.is_set():
+            return
+        self._report.phase = Phase.SERVING
+        self._state.write(LISTEN, f"{_reachable(self._listen)}\n".encode())
+        self._state.write(ADMIN, f"{_reachable(self._admin)}\n".encode())
+        if not self._admin.is_loopback:
+            self._log.warning(
+                "admin_exposed",
+                admin=str(self._admin),
+                hint="whoever reaches this address and has the token moves traffic; /metrics and"
+                " the probes need no token",
+            )
+        self._log.info(
+            "serving",
+            listen=str(self._listen),
+            admin=str(self._admin),
+            workers=self._settings.workers,
+            config=str(self._paths.config),
+            config_revision=self.control.file.revision,
+            flags=str(self._paths.flags),
+            flags_from=self.control.switches.origin,
+            state_dir=str(self._state.path),
+            sentinel=str(self._paths.sentinel),
+            version=VERSION,
+        )
+
+    async def _drain(self) -> int:
+        seconds = self._settings.deadlines.drain
+        self._report.phase = Phase.DRAINING
+        self._log.info("draining", seconds=seconds, workers=len(self._crew.workers))
+        self._crew.drain(seconds)
+        # Workers hold their own copies; once the last one lets go, the kernel refuses clients
+        # instead of keeping them waiting for nobody.
+        self._listener.close()
+        ended = asyncio.create_task(self._crew.ended())
+        at_once = asyncio.create_task(self._stop_at_once.wait())
+        await asyncio.wait(
+            {ended, at_once}, timeout=seconds + GRACE_SECONDS, return_when=asyncio.FIRST_COMPLETED
+        )
+        at_once.cancel()
+        if ended.done():
+            self._log.info("drained")
+            return DONE
+        self._log.warning(
+            "drain_cut_short",
+            cause="second signal" if self._stop_at_once.is_set() else "deadline",
+            workers=len(self._crew.workers),
+        )
+        self._crew.stop()
+        await asyncio.wait({ended}, timeout=GRACE_SECONDS / 2)
+        self._crew.kill()
+        await ended
+        return CUT_SHORT
+
+    # Signals and files.
+
+    def _handle_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, self._stop, name)
+        loop.add_signal_handler(signal.SIGHUP, self._reload_by_signal)
+        loop.add_signal_handler(signal.SIGUSR1, self._rollback_by_signal)
+
+    def _stop(self, name: signal.Signals) -> None:
+        self._log.info("signal_received", signal=name.name)
+        if self._stop_asked.is_set():
+            self._stop_at_once.set()
+        self._stop_asked.set()
+
+    def _reload_by_signal(self) -> None:
+        self._log.info("signal_received", signal="SIGHUP")
+        actor = Actor(who="SIGHUP", via="signal")
+        self._later(self.control.reload(actor=actor), "reload")
+
+    def _rollback_by_signal(self) -> None:
+        self._log.info("signal_received", signal="SIGUSR1")
+        self._later(
+            self.control.rollback(
+                ALL,
+                source=Source.SIGNAL,
+                actor=Actor(who="SIGUSR1", via="signal"),
+                reason="SIGUSR1 was received",
+            ),
+            "rollback",
+        )
+
+    def _file_changed(self, path: Path) -> None:
+        if path == self._paths.config:
+            self._later(self._reload_routes(), "reload routes")
+        elif path == self._paths.flags:
+            actor = Actor(who=str(path), via="file")
+            self._later(self.control.reload_flags(actor=actor), "reload flags")
+        elif path.exists():
+            self._later(
+                self.control.rollback(
+                    ALL,
+                    source=Source.SENTINEL,
+                    actor=Actor(who=str(path), via="sentinel"),
+                    reason="the sentinel file appeared",
+                ),
+                "rollback",
+            )
+        else:
+            self._log.info(
+                "sentinel_removed", path=str(path), hint="figway resume --all ends the rollback"
+            )
+
+    async def _reload_routes(self) -> None:
+        await self.control.reload_routes()
+
+    def _health_changed(self) -> None:
+        if self._report.phase is not Phase.DRAINING:
+            self.control.publish_health(self._health.unhealthy)
+
+    def _later(self, work: Coroutine[object, object, object], name: str) -> None:
+        async def logged() -> None:
+            try:
+                await work
+            except Exception as error:  # noqa: BLE001 - a defect in one task is told, not fatal
+                self._log.error("task_failed", task=name, exc_info=error)
+
+        task = asyncio.create_task(logged(), name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def open_listeners(listen: str, admin_address: str) -> tuple[socket.socket, socket.socket]:
+    """Bind data and admin listener. Raises AddressError."""
+    data = bind(parse_address(listen, "--listen"), "--listen")
+    try:
+        return data, bind(parse_address(admin_address, "--admin"), "--admin")
+    except BaseException:
+        data.close()
+        raise
+
+
+def _reachable(address: Address) -> Address:
+    """Where a program on this machine finds a listener that is on every address."""
+    match address.host:
+        case "0.0.0.0":  # noqa: S104 - recognised, not bound
+            return Address("127.0.0.1", address.port)
+        case "::":
+            return Address("::1", address.port)
+        case _:
+            return address
