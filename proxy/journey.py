@@ -287,7 +287,9 @@ class Journey(Exchange, Asker):
         out = self._out
         out.append(head.status_line())
         bodyless = request.method == "HEAD" or status in (204, 304)
-        if head.length == RESPONSE_CHUNKED:
+        if status in (204, 304):
+            out += head.without_framing()
+        elif head.length == RESPONSE_CHUNKED:
             if request.http10:
                 out += head.without_chunked()
                 request.keep_alive = False

@@ -81,6 +81,12 @@ def origin_form(method: str, target: bytes, host: bytes | None, *, tls: bool) ->
     return rest
 
 
+def authority_of(target: bytes) -> bytes | None:
+    """The authority of an absolute-form target; None for other forms. Not validated."""
+    match = _ABSOLUTE.fullmatch(target)
+    return match[2] if match is not None else None
+
+
 def _comparable(authority: bytes, scheme: bytes) -> bytes:
     name, _, port = authority.strip(b" \t").lower().rpartition(b":")
     if not name or b"]" in port:

@@ -253,13 +253,17 @@ class ClientConnection(asyncio.Protocol):
         head.data = data
         request = self.request
         received = request.received if request is not None else 0
+        rest: bytes | None = None
         try:
             self.parser.feed_data(data)
         except HttpParserUpgrade as stop:
-            self._upgrade_asked(data[stop.args[0] :])
+            rest = data[stop.args[0] :]
         except HttpParserError as error:
             self._parse_failed(error)
-        head.end_of_data()
+        head.end_of_data(behind_body=request is not None)
+        if rest is not None:
+            # Not inside the handler: an error in `rest` must not carry this one as its context.
+            self._upgrade_asked(rest)
         if head.begun:
             if self.head_since == 0.0:
                 self.head_since = self.wire.now

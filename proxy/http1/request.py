@@ -19,6 +19,16 @@ _TRACEPARENT: Final = re.compile(
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:@=+/-]{1,128}")
 
 
+def is_traceparent(value: bytes) -> bool:
+    """Tell whether this can be carried on (W3C Trace Context, 3.2.2)."""
+    return _TRACEPARENT.fullmatch(value) is not None
+
+
+def is_request_id(value: bytes) -> bool:
+    """Tell whether this is an id that may stand in a log line."""
+    return _REQUEST_ID.fullmatch(value) is not None
+
+
 class _Ids:
     """Random hex digits in stock: one system call for some hundred requests."""
 
@@ -157,7 +167,7 @@ class Request:
     def identify(self, request_id: bytes | None, traceparent: bytes | None) -> bytes:
         """Fix the request's ids and give the header lines that carry the ones we made."""
         lines = b""
-        if traceparent is None or not _TRACEPARENT.fullmatch(traceparent):
+        if traceparent is None:
             made = _ids.take()
             traceparent = b"00-%b-%b-00" % (made[:32], made[32:])
             if request_id is None:
@@ -165,7 +175,7 @@ class Request:
                 self.traceparent = traceparent
                 return b"traceparent: %b\r\nX-Request-Id: %b\r\n" % (traceparent, made[:32])
             lines = b"traceparent: %b\r\n" % traceparent
-        if request_id is None or not _REQUEST_ID.fullmatch(request_id):
+        if request_id is None:
             request_id = traceparent[3:35]
             lines += b"X-Request-Id: %b\r\n" % request_id
         self.request_id = request_id

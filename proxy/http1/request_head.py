@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final, Protocol
 
 from httptools import HttpRequestParser
@@ -10,6 +11,7 @@ from proxy.errors import (
     BadRequest,
     BodyTooLarge,
     ClientError,
+    CodingNotImplemented,
     ExpectationFailed,
     HeadersTooLarge,
     LoopDetected,
@@ -20,7 +22,7 @@ from proxy.errors import (
 )
 from proxy.headers import PROTECTED_FROM_NOMINATION
 from proxy.http1 import fields as kinds
-from proxy.http1.authority import origin_form, read_host
+from proxy.http1.authority import authority_of, origin_form, read_host
 from proxy.http1.fields import (
     Fields,
     connection_options,
@@ -30,13 +32,15 @@ from proxy.http1.fields import (
     without,
 )
 from proxy.http1.forwarded import from_trusted
-from proxy.http1.request import CHUNKED, NO_BODY, Request
+from proxy.http1.request import CHUNKED, NO_BODY, Request, is_request_id, is_traceparent
 
 if TYPE_CHECKING:
     from proxy.http1.wire import Wire
 
 _METHODS: Final[dict[bytes, str]] = {}
 _KNOWN_OPTIONS: Final = frozenset({b"keep-alive", b"close", b"upgrade", b"te"})
+_OTHER_VERSION: Final = re.compile(rb"HTTP/(?!1\.[01])[0-9]\.[0-9]")
+_OTHER_VERSION_BEGUN: Final = re.compile(rb"HTTP/(?!1\.[01])[0-9](\.[0-9]?)?")
 _METHOD_CHARACTERS: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-")
 
 
@@ -64,7 +68,9 @@ class HeadReader:
         "_connection",
         "_cookie",
         "_dropped",
+        "_dropped_size",
         "_expect",
+        "_finished",
         "_forwarded",
         "_host",
         "_length",
@@ -74,6 +80,7 @@ class HeadReader:
         "_peer_lines",
         "_request_id",
         "_scan",
+        "_slack",
         "_te",
         "_tls",
         "_traceparent",
@@ -105,6 +112,10 @@ class HeadReader:
         self.upgrade_pending = False
         self.data = b""
         self._partial = b""
+        # Bytes of `_partial` that may belong to what came before the head.
+        self._slack = 0
+        # A head was finished in the data at hand.
+        self._finished = False
         self._scan = 0
         self._reset()
 
@@ -160,6 +171,7 @@ class HeadReader:
         self._authorization = False
         self._forwarded = False
         self._dropped = 0
+        self._dropped_size = 0
 
     def special(self, kind: int, name: bytes, value: bytes) -> None:
         """Take a field that means something to the proxy. Raises ClientError."""
@@ -198,13 +210,15 @@ class HeadReader:
                     return
                 self._forwarded = True
             case kinds.REQUEST_ID:
-                if self._request_id is not None:
+                if self._request_id is not None or not is_request_id(value):
                     self._drop(name, value)
                     return
                 self._request_id = value
             case kinds.TRACEPARENT:
-                if self._traceparent is not None:
-                    raise BadRequest("more than one traceparent")
+                # What cannot be used is replaced, so it must not be forwarded beside its successor.
+                if self._traceparent is not None or not is_traceparent(value):
+                    self._drop(name, value)
+                    return
                 self._traceparent = value
             case kinds.VIA:
                 self._refuse_loop(value)
@@ -231,7 +245,9 @@ class HeadReader:
 
     def _drop(self, name: bytes, value: bytes) -> None:
         self._dropped += 1
-        if len(name) + len(value) > self.wire.limits.header_bytes:
+        size = len(name) + len(value)
+        self._dropped_size += size
+        if size > self.wire.limits.header_bytes:
             raise HeadersTooLarge
 
     def trailers_over_limit(self) -> bool:
@@ -259,11 +275,15 @@ class HeadReader:
                 if len(words) > 1 and words[1] == pseudonym:
                     raise LoopDetected
 
-    def end_of_data(self) -> None:
+    def end_of_data(self, *, behind_body: bool) -> None:
         """Let go of the received bytes, but for a head that is not whole yet."""
         if self.begun:
+            if not self._partial and (behind_body or self._finished):
+                # Where this head began cannot be told: what went before it is not held against it.
+                self._slack = len(self.data) - self._scan
             self._partial += self.data[self._scan :]
         self._scan = 0
+        self._finished = False
         self.data = b""
 
     def over_limit(self) -> type[ClientError] | None:
@@ -271,36 +291,27 @@ class HeadReader:
         limits = self.wire.limits
         if len(self.target) > limits.request_line_bytes:
             return TargetTooLong
-        if len(self._partial) > limits.head_bytes:
+        if len(self._partial) - self._slack > limits.head_bytes:
             return HeadersTooLarge if b"\r\n" in self._partial else TargetTooLong
         return None
 
     def why_no_method(self) -> type[ClientError]:
         """Tell a method that we do not know (501) from bytes that are no HTTP at all (400)."""
-        line = (self._partial + self.data[self._scan :]).lstrip(b"\r\n").partition(b"\r\n")[0]
+        line, end, _ = (self._partial + self.data[self._scan :]).lstrip(b"\r\n").partition(b"\r\n")
         words = line.split(b" ")
-        if (
-            len(words) == 3
-            and words[0]
-            and _METHOD_CHARACTERS.issuperset(words[0])
-            and words[2].startswith(b"HTTP/1.")
-        ):
-            return MethodNotImplemented
-        return BadRequest
+        if not words[0] or not _METHOD_CHARACTERS.issuperset(words[0]):
+            return BadRequest
+        if end and (len(words) != 3 or not words[2].startswith(b"HTTP/1.")):
+            return BadRequest
+        return MethodNotImplemented
 
     def why_malformed(self) -> type[ClientError]:
         """Give a version that is none of ours its own status."""
-        line = (self._partial + self.data[self._scan :]).lstrip(b"\r\n").partition(b"\r\n")[0]
+        line, end, _ = (self._partial + self.data[self._scan :]).lstrip(b"\r\n").partition(b"\r\n")
         _, _, version = line.rpartition(b" ")
-        if (
-            not self.fields
-            and len(version) == 8
-            and version.startswith(b"HTTP/")
-            and version[5:6].isdigit()
-            and version[6:7] == b"."
-            and version[7:8].isdigit()
-            and version not in (b"HTTP/1.0", b"HTTP/1.1")
-        ):
+        # llhttp may refuse a version at its first digit, before the line is whole.
+        pattern = _OTHER_VERSION if end else _OTHER_VERSION_BEGUN
+        if not self.fields and pattern.fullmatch(version) is not None:
             return VersionNotSupported
         return BadRequest
 
@@ -330,12 +341,11 @@ class HeadReader:
         fields = self.fields
         if len(fields) // kinds.STRIDE + self._dropped > limits.header_count:
             raise HeadersTooLarge
-        if (
-            len(self.data) + len(self._partial) > limits.header_bytes
-            and kinds.size_of_largest(fields) > limits.header_bytes
-        ):
-            raise HeadersTooLarge
+        if len(self.data) + len(self._partial) > wire.suspect_head_bytes:
+            self._measure(fields)
         self._partial = b""
+        self._slack = 0
+        self._finished = True
         # Trailer fields come through the same callback: they must never reach this request's list.
         self.fields = []
 
@@ -357,9 +367,11 @@ class HeadReader:
             request.host = ""
         else:
             raise BadRequest("no Host")
-        request.host_field = host
         if target[0] != 0x2F or b"#" in target:
+            if host is None:
+                host = self._host_of_target(request, target)
             target = origin_form(method, target, host, tls=self._tls)
+        request.host_field = host
         request.target = target
         request.path, mark, request.query = target.decode("ascii").partition("?")
         request.has_query = bool(mark)
@@ -395,8 +407,25 @@ class HeadReader:
             lines = self._peer_lines
             if host is not None:
                 lines += b"X-Forwarded-Host: " + host + b"\r\n"
+        if http10:
+            # RFC 9110, 7.6.3: the version is that of the message received.
+            lines = lines.replace(b"Via: 1.1 ", b"Via: 1.0 ", 1)
         request.forwarded_lines = lines + request.identify(self._request_id, self._traceparent)
         return request
+
+    def _host_of_target(self, request: Request, target: bytes) -> bytes | None:
+        # RFC 9112, 3.2.2: with an absolute-form target the host is the target's.
+        authority = authority_of(target)
+        if authority is not None:
+            request.host = read_host(authority)
+            request.fields[:0] = (b"Host", b": ", authority, b"\r\n")
+        return authority
+
+    def _measure(self, fields: Fields) -> None:
+        limits = self.wire.limits
+        size = len(self.target) + self._dropped_size + sum(map(len, fields))
+        if size > limits.head_bytes or kinds.size_of_largest(fields) > limits.header_bytes:
+            raise HeadersTooLarge
 
     def _is_version_11(self, method: bytes, target: bytes, parser: HttpRequestParser) -> bool:
         """Check the request line, and tell HTTP/1.1 from 1.0. Raises ClientError for any other."""
@@ -455,3 +484,11 @@ class HeadReader:
         for index in range(0, len(request.fields), kinds.STRIDE):
             if request.fields[index].lower() == b"max-forwards":
                 request.fields[index + 2] = b"%d" % (left - 1)
+
+
+def _why_no_coding(value: bytes) -> ClientError:
+    """Tell an unknown coding from a list that nobody should believe (RFC 9112, 6.1 and 6.3)."""
+    codings = [part.strip(b" \t").lower() for part in value.split(b",")]
+    if codings[-1] != b"chunked" or b"" in codings or b"chunked" in codings[:-1]:
+        return BadRequest("chunked is not the final transfer coding, once")
+    return CodingNotImplemented("a transfer coding other than chunked")

@@ -124,6 +124,8 @@ class ResponseHead:
         self.trailers += (name, b": ", value, b"\r\n")
         if len(self.trailers) // kinds.STRIDE > self._limits.header_count:
             raise BrokenResponse("too many trailer fields")
+        if len(name) + len(value) > self._limits.response_header_bytes:
+            raise BrokenResponse("a trailer field is too large")
 
     def special(self, kind: int, name: bytes, value: bytes) -> None:
         """Take a field that means something to the proxy. Raises BrokenResponse."""
@@ -164,6 +166,8 @@ class ResponseHead:
             self.suspect = False
             if kinds.size_of_largest(fields) > limits.response_header_bytes:
                 raise BrokenResponse("a header field is too large")
+            if sum(map(len, fields)) > limits.response_head_bytes:
+                raise BrokenResponse("the head is too large")
         status = self.status = parser.get_status_code()
         if status < 100:
             raise BrokenResponse("no such status")
@@ -191,6 +195,15 @@ class ResponseHead:
             if len(_status_lines) < _REMEMBERED:
                 _status_lines[key] = line
         return line
+
+    def without_framing(self) -> Fields:
+        """The fields of a response that can have no content (RFC 9110, 8.6; RFC 9112, 6.1).
+
+        A 304 keeps its Content-Length: it says how long the content would have been.
+        """
+        if self.status == 304:
+            return self.without_chunked()
+        return without(self.fields, {b"content-length", b"transfer-encoding"})
 
     def without_chunked(self) -> Fields:
         """The fields for a client to whom chunks mean nothing."""

@@ -87,6 +87,7 @@ class UpstreamConnection(asyncio.Protocol):
         "_head_bytes",
         "_interims",
         "_loose",
+        "_silent",
         "answered",
         "asker",
         "bodyless",
@@ -129,7 +130,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._loose = False
         self.head_only = self.switching = False
         self.bodyless = self.answered = self.done = False
-        self._interims = self._head_bytes = 0
+        self._interims = self._head_bytes = self._silent = 0
 
     # What the asker says.
 
@@ -139,7 +140,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.head_only = head_only
         self.switching = switching
         self.bodyless = self.answered = self.done = self.head.whole = False
-        self._interims = self._head_bytes = 0
+        self._interims = self._head_bytes = self._silent = 0
         self.read_at = self.wire.now
         self.sent_at = 0.0
         self.transport.write(head)
@@ -196,6 +197,8 @@ class UpstreamConnection(asyncio.Protocol):
         if not self.answered:
             self.answered = True
             self.head.plainly_11 = data.startswith(b"HTTP/1.1 ")
+        # Chunk extensions and trailers are bytes without content: `on_body` sets it back.
+        self._silent += len(data)
         if len(data) + self._head_bytes > self.wire.limits.response_header_bytes:
             self.head.suspect = True
         try:
@@ -213,6 +216,10 @@ class UpstreamConnection(asyncio.Protocol):
                 if self._head_bytes > self.wire.limits.response_head_bytes:
                     self._fail(BrokenResponse)
                     return
+            elif self._silent > self.wire.limits.response_head_bytes:
+                asker.flush()
+                self._fail(BrokenResponse)
+                return
             asker.flush()
 
     def eof_received(self) -> bool:
@@ -300,6 +307,7 @@ class UpstreamConnection(asyncio.Protocol):
         if self.bodyless:
             self._loose = True
             raise BrokenResponse("a body where none can be")
+        self._silent = 0
         if self.asker is not None:
             self.asker.response_body(chunk)
 

@@ -32,6 +32,8 @@ class Wire:
         self.settings = settings
         self.limits = settings.limits
         self.deadlines = settings.deadlines
+        # A head within fewer bytes than this needs no measuring.
+        self.suspect_head_bytes = min(self.limits.header_bytes, self.limits.head_bytes)
         self.begin = begin
         self.trusted = TrustedProxies(settings.trusted_proxies)
         self.via_line = b"Via: 1.1 %b\r\n" % settings.via.encode("latin-1")

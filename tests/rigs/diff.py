@@ -90,7 +90,8 @@ def _h11(stream: bytes, role: type[h11.Sentinel], methods: Sequence[str]) -> lis
                 Message(start=start, headers=headers, body=bytes(body), complete=complete)
             )
         number += 1
-        if not complete:
+        # What comes after a request that was upgraded is no HTTP; the other three stop there too.
+        if not complete or any(name == b"upgrade" for name, _ in headers):
             return messages
         left = bytes(reader.trailing_data[0])
     return messages
@@ -157,6 +158,8 @@ def _httptools(
     seen.parser = parser_class(seen)
     try:
         seen.parser.feed_data(stream)
+    except httptools.HttpParserUpgrade:
+        return seen.messages
     except httptools.HttpParserError as error:
         raise Disagreement(f"httptools refuses: {error!r}\n{stream[:400]!r}") from error
     seen.at_end()

@@ -294,12 +294,13 @@ class ScriptedOrigin:
     Use as a context manager. `script` may be replaced at any time; it counts for later connections.
     """
 
-    def __init__(self, script: Script = answer(OK), unix: Path | None = None) -> None:
-        self.script = script
+    def __init__(self, script: Script | None = None, unix: Path | None = None) -> None:
+        self.script = script or answer(OK)
         self.conversations: list[Conversation] = []
         self._changed = threading.Condition()
         self._threads: list[threading.Thread] = []
-        self._errors: list[BaseException] = []
+        # Assertions that failed in a script; raised again when the origin ends.
+        self.failures: list[BaseException] = []
         self._unix = unix
         if unix is not None:
             self._listener = socket.socket(socket.AF_UNIX)
@@ -339,8 +340,8 @@ class ScriptedOrigin:
                 conversation._sock.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join(PATIENCE)
-        if self._errors:
-            raise self._errors[0]
+        if self.failures:
+            raise self.failures[0]
 
     def _accept(self) -> None:
         while True:
@@ -364,7 +365,7 @@ class ScriptedOrigin:
         except PeerGone:
             pass
         except BaseException as error:  # noqa: BLE001 -- a script's failure is the test's failure
-            self._errors.append(error)
+            self.failures.append(error)
         finally:
             conversation.close()
             with self._changed:
@@ -384,6 +385,16 @@ class ScriptedOrigin:
     def received(self) -> bytes:
         """Every byte of every connection."""
         return b"".join(bytes(c.received) for c in list(self.conversations))
+
+    def mark(self) -> list[int]:
+        """Where every connection stands now; for `since`."""
+        return [len(c.received) for c in self.conversations]
+
+    def since(self, mark: list[int]) -> list[bytes]:
+        """What every connection received after `mark`; those that received nothing are left out."""
+        starts = [*mark, *[0] * (len(self.conversations) - len(mark))]
+        streams = zip(self.conversations, starts, strict=True)
+        return [bytes(c.received[start:]) for c, start in streams if len(c.received) > start]
 
     def unread(self) -> int:
         """Bytes that wait in the kernel for a script to read them."""

@@ -57,7 +57,7 @@ class WorkerThread:
     async def _start(self) -> None:
         self.worker = Worker(self._settings)
         self._apply()
-        await self.worker.listen(self._listener)
+        self.worker.listen(self._listener)
 
     def _apply(self) -> None:
         self._revision += 1
@@ -71,7 +71,9 @@ class WorkerThread:
         self._listener.close()
 
     async def _stop(self) -> None:
-        await self.worker.drain(0.0)
+        self.worker.close()
+        # Transports tell their protocols in the next turn of the loop.
+        await asyncio.sleep(0)
         rest = asyncio.all_tasks() - {asyncio.current_task()}  # type: ignore[arg-type]  # never None here
         for task in rest:
             task.cancel()

@@ -36,7 +36,9 @@ def chunked(*chunks: bytes, fields: bytes = b"", trailers: bytes = b"") -> bytes
 
 def in_chunks(*chunks: bytes, trailers: bytes = b"") -> bytes:
     """A chunked body."""
-    return b"".join(b"%x\r\n%b\r\n" % (len(c), c) for c in chunks) + b"0\r\n" + trailers + b"\r\n"
+    return (
+        b"".join(b"%x\r\n%b\r\n" % (len(c), c) for c in chunks if c) + b"0\r\n" + trailers + b"\r\n"
+    )
 
 
 def ok(body: bytes = b"ok", fields: bytes = b"") -> bytes:

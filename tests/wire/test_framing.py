@@ -28,10 +28,10 @@ REFUSED = [
         post(b"Transfer-Encoding: chunked, chunked\r\n", SMUGGLED), 400, id="2A-04-chunked-chunked"
     ),
     pytest.param(
-        post(b"Transfer-Encoding: gzip, chunked\r\n", SMUGGLED), (400, 501), id="2A-05-gzip-chunked"
+        post(b"Transfer-Encoding: gzip, chunked\r\n", SMUGGLED), 501, id="2A-05-gzip-chunked"
     ),
     pytest.param(
-        post(b"Transfer-Encoding: chunked, gzip\r\n", SMUGGLED), (400, 501), id="2A-05-chunked-gzip"
+        post(b"Transfer-Encoding: chunked, gzip\r\n", SMUGGLED), 400, id="2A-05-chunked-gzip"
     ),
     pytest.param(
         post(b"Transfer-Encoding: identity\r\n", SMUGGLED), (400, 501), id="2A-06-identity"
@@ -115,6 +115,8 @@ REFUSED = [
             "25-overflow": b"99999999999999999999",
             "25-just-over-64-bits": b"18446744073709551616",
             "25-64-bits-wrapped": b"18446744073709551621",
+            "25-5000-digits": b"1" * 5000,
+            "25-5000-zeros": b"0" * 5000 + b"x",
         }.items()
     ),
     *(
@@ -186,6 +188,11 @@ ACCEPTED = [
     pytest.param(post(b"Content-Length:\t 5 \r\n", b"hello"), b"hello", id="2A-23-ows-around"),
     pytest.param(post(b"Content-Length: 005\r\n", b"hello"), b"hello", id="2A-23-leading-zeros"),
     pytest.param(post(b"Content-Length: 0\r\n"), b"", id="2A-23-zero"),
+    pytest.param(
+        post(b"Content-Length: " + b"0" * 5000 + b"5\r\n", b"hello"),
+        b"hello",
+        id="2A-23-many-zeros",
+    ),
     pytest.param(post(TE, b"5;a=b\r\nhello\r\n0\r\n\r\n"), b"hello", id="2A-32-extension"),
     pytest.param(post(TE, b'5;a="b;c"\r\nhello\r\n0;x\r\n\r\n'), b"hello", id="2A-32-quoted"),
     pytest.param(post(TE, b"00005\r\nhello\r\n000\r\n\r\n"), b"hello", id="2A-29-zeros"),
@@ -339,7 +346,7 @@ def test_2A_37_a_chunked_body_cut_short_gets_no_last_chunk_upstream(make_wire: M
         wire.origin.wait_for_connections(1)
         client.half_close()
         assert gone.wait(20)
-    assert b"0\r\n\r\n" not in wire.origin.received
+    assert b"\r\n0\r\n" not in wire.origin.received
 
 
 def test_2A_39_pipelined_requests_are_answered_in_order_and_run_once(make_wire: MakeWire) -> None:
