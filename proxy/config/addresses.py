@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 
-from proxy.config.yaml_text import quoted
+from proxy.config.yaml_scalar import quoted
 
 _URL = re.compile(r"(https?)://([^/?#]*)(.*)", re.DOTALL)
 _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::([0-9]{1,5}))?")

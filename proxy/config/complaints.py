@@ -10,7 +10,8 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from proxy.config.units import show
-from proxy.config.yaml_text import Document, Path, quoted
+from proxy.config.yaml_scalar import quoted
+from proxy.config.yaml_text import Document, Path
 from proxy.errors import Problem
 
 # Words of other proxies, and of our own drafts, for the same thing.

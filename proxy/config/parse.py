@@ -207,11 +207,15 @@ class _Loader:
         path: Path = ("routes", index)
         if node.spoilt or node.value is None:
             return None
-        raw = _without_nothings(node.plain())
+        written = node.plain()
+        raw = _without_nothings(written)
+        nothings = frozenset(written) - frozenset(raw) if isinstance(raw, dict) else frozenset()
         try:
-            return RoutePiece(index=index, shape=RouteShape.model_validate(raw))
+            shape = RouteShape.model_validate(raw)
         except ValidationError as error:
             errors = error.errors(include_url=False)
+        else:
+            return RoutePiece(index=index, shape=shape, broken=nothings)
         self._problems.extend(complain(self.document, path, RouteShape, errors))
         if not isinstance(raw, dict):
             return None
@@ -220,7 +224,7 @@ class _Loader:
         rest.setdefault("id", _UNREADABLE_ID)
         rest.setdefault("match", {"path": {"exact": "/"}})
         return RoutePiece(
-            index=index, shape=RouteShape.model_validate(rest), broken=frozenset(broken)
+            index=index, shape=RouteShape.model_validate(rest), broken=nothings | broken
         )
 
     def _check_nothings(self, path: Path, node: Node) -> None:

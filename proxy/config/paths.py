@@ -6,7 +6,7 @@ import re
 
 import re2
 
-from proxy.config.yaml_text import quoted
+from proxy.config.yaml_scalar import quoted
 from proxy.routing.target import ambiguity, literal_view
 
 MAX_PATTERN = 1000

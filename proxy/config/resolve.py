@@ -15,7 +15,8 @@ from proxy.config.model import (
     UpstreamShape,
 )
 from proxy.config.shapes import StickyShape
-from proxy.config.yaml_text import Document, Path, quoted
+from proxy.config.yaml_scalar import quoted
+from proxy.config.yaml_text import Document, Path
 from proxy.errors import Problem
 from proxy.stages import Side, Stage
 
@@ -163,7 +164,9 @@ def _check_route(document: Document, pieces: Pieces, route: RoutePiece) -> Itera
             yield problem("new", unknown_name("upstream", shape.new, new), rule="LOAD004")
         else:
             upstream = pieces.upstreams[shape.new]
-            if upstream is not None and upstream.role is Side.LEGACY:
+            legacies = [u for u in pieces.upstreams.values() if u and u.role is Side.LEGACY]
+            # Of two legacies one is a mistake, which is reported there.
+            if upstream in legacies and len(legacies) == 1:
                 yield problem("new", f"{quoted(shape.new)} has role: legacy, new needs another one")
     if not shape.new and route.sound("new"):
         if shape.stage is not Stage.LEGACY:
@@ -257,7 +260,7 @@ def _check_test(
             )
     grouped = {route.shape.id: route.shape.group for route in pieces.routes}
     for name in state.percent:
-        if grouped.get(name) in pieces.groups:
+        if name not in pieces.groups and grouped.get(name) in pieces.groups:
             group = grouped[name]
             yield document.problem(
                 (*base, "state", "percent", name),

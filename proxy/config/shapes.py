@@ -19,7 +19,7 @@ from pydantic import (
 
 from proxy.config import addresses, paths
 from proxy.config.units import show
-from proxy.config.yaml_text import quoted
+from proxy.config.yaml_scalar import quoted
 
 MAX_ID = 63
 _ID = re.compile(r"[a-z0-9][a-z0-9-]*")

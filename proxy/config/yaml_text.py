@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 import yaml
 
+from proxy.config.yaml_scalar import Trap, plain_scalar, quoted
 from proxy.errors import ConfigError, Problem
 
 MAX_BYTES = 1024 * 1024
@@ -25,44 +26,6 @@ Key = str | int
 Path = tuple[Key, ...]
 Plain = str | int | float | bool | None | dict[str, "Plain"] | list["Plain"]
 
-_BOOLEAN_WORDS = {"yes": True, "no": False, "on": True, "off": False, "y": True, "n": False}
-_CONSTANTS: dict[str, bool | None] = {
-    "": None,
-    "~": None,
-    "null": None,
-    "Null": None,
-    "NULL": None,
-    "true": True,
-    "True": True,
-    "TRUE": True,
-    "false": False,
-    "False": False,
-    "FALSE": False,
-}
-_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
-_DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})?\.[0-9]{0,17}")
-# What some YAML reader takes for a number or a date, and what it is called.
-_TRAPS = (
-    (re.compile(r"[-+]?0o?[0-9_]+"), "is octal to some YAML readers and decimal to others"),
-    (re.compile(r"[-+]?0[xb][0-9a-fA-F_]+"), "is a number in another base than ten"),
-    (
-        re.compile(r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?"),
-        "is a number in base sixty to YAML 1.1",
-    ),
-    (re.compile(r"[-+]?[0-9][0-9_]*_[0-9_]*(\.[0-9_]*)?"), "is a number only to YAML 1.1"),
-    (
-        re.compile(r"[-+]?([0-9][0-9_]*\.?[0-9_]*|\.[0-9_]+)[eE][-+]?[0-9]+"),
-        "is a number to some YAML readers and a word to others",
-    ),
-    (re.compile(r"[-+]?[0-9]{19,}(\.[0-9]*)?|[-+]?[0-9]*\.[0-9]{18,}"), "has too many digits"),
-    (re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"), "is not a finite number"),
-    (
-        re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt \t].*)?"),
-        "is a date to YAML 1.1",
-    ),
-)
-# Only these first characters can begin anything but a word.
-_SPECIAL_START = frozenset("0123456789+-.~nNtTfFyYoO")
 _UNREADABLE = re.compile(
     "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
     # Zero-width and direction-changing characters: the reviewer sees another text than the parser.
@@ -169,13 +132,6 @@ def show_path(path: Path) -> str:
         else:
             text += f"[{quoted(key)}]"
     return text
-
-
-def quoted(text: str, limit: int = 60) -> str:
-    """Quote a value for a message: one line, no control characters, not endless."""
-    shown = text if len(text) <= limit else text[: limit - 1] + "…"
-    escaped = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in shown)
-    return f'"{escaped}"'
 
 
 def read_yaml(text: bytes, name: str) -> Document:
@@ -353,37 +309,12 @@ class _Reader:
         return None
 
     def _plain_scalar(self, event: Any, path: Path) -> str | int | float | bool | None:
-        """Read a scalar without quotes: only what every YAML reader takes for the same value."""
-        text: str = event.value
-        if text and text[0] not in _SPECIAL_START:
-            return text
-        if text in _CONSTANTS:
-            return _CONSTANTS[text]
-        word = _BOOLEAN_WORDS.get(text.lower())
-        if word is not None:
-            self._add(
-                event,
-                f"the plain word {text} is the boolean {str(word).lower()} to YAML 1.1: "
-                f"write {quoted(text)} for the word, {str(word).lower()} for the boolean",
-                "YAML001",
-                path,
-            )
-            return text
-        if _INTEGER.fullmatch(text):
-            return int(text)
-        for trap, what in _TRAPS:
-            if trap.fullmatch(text):
-                self._add(
-                    event,
-                    f"{text[:40]} {what}: write {quoted(text, 40)} in quotes, or a plain "
-                    "decimal number",
-                    "YAML004",
-                    path,
-                )
-                return text
-        if text != "." and _DECIMAL.fullmatch(text):
-            return float(text)
-        return text
+        """Read a scalar without quotes; a trap is reported and read as the word it looks like."""
+        value = plain_scalar(event.value)
+        if isinstance(value, Trap):
+            self._add(event, value.message, value.rule, path)
+            return value.text
+        return value
 
     # Problems.
 
