@@ -83,6 +83,22 @@ class Accounts:
                 self._until_sample = _SAMPLE
             self._write(self._line(journey, elapsed))
 
+    def request_refused(self, cause: str, status: int, client: str) -> None:
+        """Log a request that got no route; it is counted where it was refused."""
+        if self._off:
+            return
+        self._write(
+            {
+                "timestamp": datetime.now(UTC).isoformat(timespec="microseconds"),
+                "level": "info",
+                "event": "request_refused",
+                "worker": self._worker,
+                "client": client,
+                "status": status,
+                "cause": cause,
+            }
+        )
+
     def event(self, metric: tally.Metric, *labels: str) -> None:
         """Count something that happens rarely."""
         key = (metric.name, tuple(map(str, labels)))

@@ -15,10 +15,19 @@ if TYPE_CHECKING:
     from proxy.accounts import Accounts
 
 
+class Latest:
+    """Where the current generation is found: the one place that changes when the state does."""
+
+    __slots__ = ("generation",)
+
+    def __init__(self) -> None:
+        self.generation: Generation | None = None
+
+
 class Generation:
     """What a request reads once and keeps until it ends. Replaced as a whole, never changed."""
 
-    __slots__ = ("accounts", "flags", "pools", "revision", "table", "wire")
+    __slots__ = ("accounts", "flags", "latest", "pools", "revision", "table", "wire")
 
     def __init__(
         self,
@@ -29,6 +38,7 @@ class Generation:
         pools: Mapping[str, UpstreamPool],
         wire: Wire,
         accounts: Accounts,
+        latest: Latest,
     ) -> None:
         self.revision = revision
         self.table = table
@@ -36,6 +46,7 @@ class Generation:
         self.pools = pools
         self.wire = wire
         self.accounts = accounts
+        self.latest = latest
 
     def is_proven(self) -> bool:
         """Tell whether the supervisor has lately confirmed that this is the current state.

@@ -145,7 +145,7 @@ class Journey(Exchange, Asker):
         self._attempts += 1
         connection = None if fresh else pool.take(endpoint)
         if connection is not None:
-            self.connected(connection)
+            self._send(connection)
             return
         try:
             endpoint.ask_later(self)
@@ -153,7 +153,26 @@ class Journey(Exchange, Asker):
             self.not_connected(PoolExhausted)
 
     def connected(self, connection: UpstreamConnection) -> None:
-        """Send the request on this connection: its head, and what has arrived of its body."""
+        """Take a connection that was waited for, unless a rollback came meanwhile."""
+        current = self.generation.latest.generation
+        if (
+            current is not None
+            and current is not self.generation
+            and self.decision.side is Side.NEW
+        ):
+            # Nothing was sent, so this request need not be the one that reaches the new side after
+            # the rollback was acknowledged. It moves to the newer generation as a whole.
+            decision = decide(current.table, current.flags, self.request)
+            if decision.side is Side.LEGACY:
+                connection.endpoint.release(connection)
+                self.generation = current
+                self.decision = decision
+                self._dispatch()
+                return
+        self._send(connection)
+
+    def _send(self, connection: UpstreamConnection) -> None:
+        """Send the request: its head, and what has arrived of its body."""
         request = self.request
         self.connection = connection
         connection.ask(
@@ -439,6 +458,7 @@ class Journey(Exchange, Asker):
             and self.pool.retries.withdraw()
         ):
             self.generation.accounts.retried(self.decision)
+            # Through the queue: what the flags say by the time there is a connection counts.
             self._dispatch(avoid=failed, fresh=True)
             return
         self._give_up(error)

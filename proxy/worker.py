@@ -19,7 +19,7 @@ from flags.snapshot import FlagSnapshot
 from proxy import tally
 from proxy.access_log import LogWriter
 from proxy.accounts import Accounts
-from proxy.generation import Generation
+from proxy.generation import Generation, Latest
 from proxy.http1.acceptor import Acceptor
 from proxy.http1.client_side import ClientConnection
 from proxy.http1.pool import UpstreamPool
@@ -55,14 +55,20 @@ class Worker:
         self._log = log
         self.accounts = Accounts(settings, worker, log.add if log is not None else _discard)
         self.wire = Wire(settings, self._begin)
+        self.wire.on_refused = self.accounts.request_refused
         self.wire.on_tick.append(self._tick)
-        self.generation: Generation | None = None
+        self.latest = Latest()
         self._pools: dict[str, UpstreamPool] = {}
         self._acceptors: list[Acceptor] = []
         self._idle = asyncio.Event()
 
+    @property
+    def generation(self) -> Generation | None:
+        """The state that requests begun now read; None before the first `apply`."""
+        return self.latest.generation
+
     def _begin(self, client: ClientConnection, request: Request) -> Journey:
-        generation = self.generation
+        generation = self.latest.generation
         assert generation is not None  # listening starts with the first apply
         return Journey(generation, client, request)
 
@@ -85,13 +91,14 @@ class Worker:
         for name, pool in self._pools.items():
             pool.set_unhealthy(frozenset(down.get(name, ())))
         self.wire.proven_at = time.monotonic()
-        self.generation = Generation(
+        self.latest.generation = Generation(
             revision=revision,
             table=table,
             flags=flags,
             pools=self._pools,
             wire=self.wire,
             accounts=self.accounts,
+            latest=self.latest,
         )
 
     def _repool(self, table: RouteTable) -> None:
@@ -140,6 +147,8 @@ class Worker:
             acceptor.stop()
         self._acceptors.clear()
         self.wire.stop()
+        for pool in self._pools.values():
+            pool.abandon()
         for client in tuple(self.wire.clients):
             client.transport.abort()
         for upstream in tuple(self.wire.upstreams):

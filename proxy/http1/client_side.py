@@ -158,7 +158,7 @@ class ClientConnection(asyncio.Protocol):
             self.phase = Phase.DEAF
             if self.request is not None or self.head.begun:
                 self._broken(BadRequest)
-        return self.exchange is not None and not self.tls
+        return self.phase < Phase.LINGER and not self._is_idle() and not self.tls
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of everything."""
@@ -199,6 +199,8 @@ class ClientConnection(asyncio.Protocol):
             self.tunnel.client_drained()
         elif self.exchange is not None:
             self.exchange.client_reads_again()
+        elif self.phase < Phase.LINGER:
+            self._go_on()
 
     # What the parser says.
 
@@ -276,7 +278,7 @@ class ClientConnection(asyncio.Protocol):
                 self._check_silence(request, received, len(data))
         if self.exchange is None:
             self._serve()
-        if self.queue and not self.read_paused:
+        if (self.queue or self.write_paused_at) and not self.read_paused:
             self.pause_reading()
 
     def _check_silence(self, request: Request, received: int, size: int) -> None:
@@ -320,7 +322,7 @@ class ClientConnection(asyncio.Protocol):
         """Stop listening; refuse the message at hand once those before it are answered."""
         self.phase = Phase.DEAF
         self.head.begun = False
-        self.wire.refuse(error.cause)
+        self.wire.refuse(error, self.peer)
         request, self.request = self.request, None
         if request is not None and request is self.serving:
             if self.exchange is not None:
@@ -341,7 +343,9 @@ class ClientConnection(asyncio.Protocol):
             return
         self._serving_loop = True
         try:
-            while self.exchange is None and self.phase < Phase.LINGER:
+            # A client that does not take its responses does not get the next one begun: small
+            # responses would pile up here without any of them being held back.
+            while self.exchange is None and self.phase < Phase.LINGER and not self.write_paused_at:
                 request = self.serving
                 if request is None:
                     if self.queue:
@@ -352,8 +356,16 @@ class ClientConnection(asyncio.Protocol):
                 exchange.begin()
         finally:
             self._serving_loop = False
-        if self.exchange is None and self.refused_with is not None and self.phase < Phase.LINGER:
+        if self.refused_with is not None and self._is_idle():
             self.end_with(self.refused_with)
+
+    def _is_idle(self) -> bool:
+        return (
+            self.exchange is None
+            and self.serving is None
+            and not self.queue
+            and self.phase < Phase.LINGER
+        )
 
     def send_continue(self) -> None:
         """Ask for the body (RFC 9110, 10.1.1)."""
@@ -378,9 +390,12 @@ class ClientConnection(asyncio.Protocol):
             self.parser = HttpRequestParser(self.head)
             if rest:
                 self._feed(rest)
-        if self.queue or self.refused_with is not None:
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self.queue or self.serving is not None or self.refused_with is not None:
             self._serve()
-        if self.exchange is None and self.phase < Phase.LINGER:
+        if self._is_idle():
             if self.phase is Phase.DEAF or self.half_closed or self.last:
                 self._close_softly()
             elif self.read_paused:

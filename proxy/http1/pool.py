@@ -114,6 +114,11 @@ class Endpoint:
         for connection in tuple(self.idle):
             connection.close()
 
+    def abandon(self) -> None:
+        """Stop opening connections: the worker ends."""
+        for task in tuple(self._tasks):
+            task.cancel()
+
     def tick(self, now: float) -> None:
         """Refuse who has waited too long for a free connection."""
         patience = self.upstream.timeouts.queue
@@ -143,14 +148,14 @@ class Endpoint:
             outcome = ConnectFailed
         self.connecting -= 1
         if isinstance(outcome, UpstreamConnection):
-            self.pool.count_connect("ok")
-            self.cooling_until = 0.0
+            # It counts as busy from here; one that ended meanwhile has been counted down already.
             self.busy += 1
-            if outcome.closed:
-                self.lost(outcome)
-            else:
+            if not outcome.closed:
+                self.pool.count_connect("ok")
+                self.cooling_until = 0.0
                 self.release(outcome)
-            return
+                return
+            outcome = ConnectFailed
         self.pool.count_connect(outcome.cause)
         self.cooling_until = self.wire.now + _COOLING
         if self.waiting:
@@ -235,6 +240,11 @@ class UpstreamPool:
         for endpoint in self.endpoints:
             if endpoint.waiting:
                 endpoint.tick(now)
+
+    def abandon(self) -> None:
+        """Stop opening connections."""
+        for endpoint in self.endpoints:
+            endpoint.abandon()
 
     def retire(self) -> None:
         """Stop using this pool: its upstream has changed or is gone."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from email.utils import formatdate
 from http import HTTPStatus
 
 from proxy.errors import MethodNotAllowed, Overloaded, ProxyError
@@ -9,6 +11,20 @@ from proxy.errors import MethodNotAllowed, Overloaded, ProxyError
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _ALLOW = "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 OPTIONS_HERE = f"HTTP/1.1 200 OK\r\n{_ALLOW}\r\nContent-Length: 0\r\n\r\n".encode("ascii")
+
+
+_dates: dict[int, bytes] = {}
+
+
+def _date() -> bytes:
+    # RFC 9110, 6.6.1: "An origin server with a clock MUST generate a Date header field"; for these
+    # responses the proxy is the origin. One formatting a second is enough.
+    now = int(time.time())
+    line = _dates.get(now)
+    if line is None:
+        _dates.clear()
+        line = _dates[now] = f"Date: {formatdate(now, usegmt=True)}\r\n".encode("ascii")
+    return line
 
 
 def refusal(error: type[ProxyError], *, head_only: bool, close: bool) -> bytes:
@@ -32,5 +48,5 @@ def refusal(error: type[ProxyError], *, head_only: bool, close: bool) -> bytes:
         lines.append(_ALLOW)
     if close:
         lines.append("Connection: close")
-    head = "\r\n".join(lines).encode("ascii") + b"\r\n\r\n"
+    head = "\r\n".join(lines).encode("ascii") + b"\r\n" + _date() + b"\r\n"
     return head if head_only else head + body

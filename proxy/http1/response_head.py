@@ -65,6 +65,7 @@ class ResponseHead:
         "on_headers_complete",
         "on_message_begin",
         "on_message_complete",
+        "persistent",
         "plainly_11",
         "reason",
         "status",
@@ -97,6 +98,7 @@ class ResponseHead:
         self.upgrade = b""
         self.whole = False
         self.keep_alive = False
+        self.persistent = False
         self._connection: tuple[bytes, ...] | None = None
         self._te_at = -1
         self._dropped = 0
@@ -172,16 +174,22 @@ class ResponseHead:
         if status < 100:
             raise BrokenResponse("no such status")
         self.keep_alive = parser.should_keep_alive()
+        http10 = False
         if not self.plainly_11:
             version = parser.get_http_version()
             if version not in ("1.1", "1.0"):
                 raise BrokenResponse("neither HTTP/1.0 nor HTTP/1.1")
-            if version == "1.0" and self.length == CHUNKED:
+            http10 = version == "1.0"
+            if http10 and self.length == CHUNKED:
                 raise BrokenResponse("Transfer-Encoding in HTTP/1.0")
         if self._connection is not None:
             nominated = set(self._connection) - PROTECTED_FROM_NOMINATION - _OWN_OPTIONS
             if nominated:
                 self.fields = without(fields, nominated)
+        # llhttp takes a response without a length for one that ends with the connection, also where
+        # there is no body to end.
+        options = self._connection or ()
+        self.persistent = b"close" not in options and (not http10 or b"keep-alive" in options)
         self.whole = True
 
     def status_line(self) -> bytes:

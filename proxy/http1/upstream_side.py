@@ -340,7 +340,7 @@ class UpstreamConnection(asyncio.Protocol):
         # again.
         if (
             self._loose
-            or not self.head.keep_alive
+            or not (self.head.persistent if self.bodyless else self.head.keep_alive)
             or not self.sent_at
             or self.write_paused_at
             or self.closed

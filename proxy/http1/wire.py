@@ -66,6 +66,8 @@ class Wire:
         self.on_tick: list[Callable[[float], None]] = []
         # Called when a client connection ends, so that accepting may go on.
         self.on_client_gone: Callable[[], None] = _nothing
+        # Called with cause, status and the client's address for a request that got no route.
+        self.on_refused: Callable[[str, int, str], None] = _not_told
 
     def start(self) -> None:
         """Begin to sweep. Needs a running loop."""
@@ -77,9 +79,10 @@ class Wire:
             self._sweeper.cancel()
             self._sweeper = None
 
-    def refuse(self, cause: str) -> None:
+    def refuse(self, error: type[ClientError], peer: str) -> None:
         """Count a request that got no route."""
-        self.refused[cause] = self.refused.get(cause, 0) + 1
+        self.refused[error.cause] = self.refused.get(error.cause, 0) + 1
+        self.on_refused(error.cause, error.status, peer)
 
     def _schedule(self) -> None:
         # A pass over many thousand connections is worth a coarser clock.
@@ -99,6 +102,10 @@ class Wire:
 
 def _nothing() -> None:
     """Stand in until a listener wants to know."""
+
+
+def _not_told(_cause: str, _status: int, _peer: str) -> None:
+    """Stand in until a log wants to know."""
 
 
 class Exchange:
