@@ -171,7 +171,7 @@ def _things_to_try(ports: Ports) -> str:
     admin = f"http://{HOST}:{ports.admin.number}"
     with urllib.request.urlopen(f"{front}/api/products", timeout=10) as answer:  # noqa: S310 - http on loopback
         page = front + json.load(answer)["products"][0]["url"]
-    figway = f"{Path(sys.executable).parent.relative_to(ROOT)}/figway"
+    figway = f"{os.path.relpath(Path(sys.executable).parent, ROOT)}/figway"
     if ports.admin.number != 9900:
         figway = f"FIGWAY_ADMIN={admin} {figway}"
     return f"""

@@ -1,7 +1,7 @@
 """The container set-up, as far as it can be proven without a container engine.
 
-Its nginx and php-fpm files are run by the real programs; what the Dockerfiles and compose.yaml say of
-each other must fit together.
+Its nginx and php-fpm files are run by the real programs; what the Dockerfiles and compose.yaml say
+of each other must fit together.
 """
 
 from __future__ import annotations

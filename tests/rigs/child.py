@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -76,21 +76,20 @@ class Child:
 
     def wait_for_port(self, *ports: int) -> Child:
         """Wait until it accepts on these ports; AssertionError when it dies or does not."""
-        deadline = time.monotonic() + _START_SECONDS
-        for port in ports:
-            while not accepts(port):
-                assert self.process.poll() is None, f"it died:\n{self.output()}"
-                assert time.monotonic() < deadline, f"port {port} stayed closed:\n{self.output()}"
-                time.sleep(_POLL_SECONDS)
+        return self.wait_until(lambda: all(accepts(port) for port in ports))
+
+    def wait_until(self, condition: Callable[[], bool], seconds: float = _START_SECONDS) -> Child:
+        """Wait for something that it will bring about; AssertionError when it dies or does not."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert self.process.poll() is None, f"it died:\n{self.output()}"
+            assert time.monotonic() < deadline, f"it never came:\n{self.output()}"
+            time.sleep(_POLL_SECONDS)
         return self
 
     def wait_for_output(self, words: str, seconds: float = _START_SECONDS) -> str:
         """Wait until it has written these words; returns all of its output."""
-        deadline = time.monotonic() + seconds
-        while words not in self.output():
-            assert self.process.poll() is None, f"it died:\n{self.output()}"
-            assert time.monotonic() < deadline, f"{words!r} never came:\n{self.output()}"
-            time.sleep(_POLL_SECONDS)
+        self.wait_until(lambda: words in self.output(), seconds)
         return self.output()
 
     def signal_group(self, number: int) -> None:
