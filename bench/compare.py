@@ -9,6 +9,7 @@ new on 9602. `--command` starts the proxy too: give it the whole command line in
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import sys
 import tempfile
@@ -20,7 +21,7 @@ from bench.origin import start_origin
 from bench.peers import PEERS, start_peer
 from bench.ports import free_ports, wait_until_answering
 from bench.processes import HarnessError, OwnedProcess
-from bench.rounds import Round, Runner, Spread, measure_rounds, ratios
+from bench.rounds import Measured, Runner, Spread, measure_rounds, ratios
 from bench.visitors import write_visitors
 
 
@@ -52,6 +53,8 @@ def main() -> int:
 
 def _compare(options: argparse.Namespace) -> None:
     cores = share_cores()
+    if cores.load is not None:
+        os.sched_setaffinity(0, {cores.load})
     names = {"all": [peer.name for peer in PEERS], "none": []}.get(
         options.peers, options.peers.split(",")
     )
@@ -92,11 +95,11 @@ def _compare(options: argparse.Namespace) -> None:
     _print(measured)
 
 
-def _print(measured: dict[str, list[Round]]) -> None:
-    cpu = {name: [one.cpu_microseconds for one in rounds] for name, rounds in measured.items()}
+def _print(measured: Measured) -> None:
+    cpu = measured.values(lambda one: one.cpu_microseconds)
     print(f"{'proxy':10} {'CPU us/request':>22} {'busiest':>8} {'req/s':>8} {'p50 ms':>7}"
           f" {'p99 ms':>7} {'errors':>6} {'RSS MB':>7} {'x nginx':>8}")  # fmt: skip
-    for name, rounds in measured.items():
+    for name, rounds in measured.rounds.items():
         spread = Spread.of(cpu[name])
         busiest = Spread.of([one.busiest_microseconds for one in rounds])
         reports = [one.report for one in rounds]
@@ -110,6 +113,7 @@ def _print(measured: dict[str, list[Round]]) -> None:
             f" {sum(one.errors for one in reports):6}"
             f" {rounds[-1].rss_kib / 1024:7.1f} {ratio}"
         )
+    print(measured.note())
 
 
 if __name__ == "__main__":

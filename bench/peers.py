@@ -52,6 +52,7 @@ def _start_haproxy(folder: Path, port: int, origin_port: int, core: int | None) 
 global
   nbthread 1
   maxconn 16384
+  no strict-limits
 defaults
   mode http
   timeout connect 5s

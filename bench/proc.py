@@ -85,6 +85,21 @@ def cpu_ticks(tree: tuple[ProcessEntry, ...]) -> int:
     return sum(entry.own_ticks + entry.reaped_ticks for entry in tree)
 
 
+def core_ticks(core: int) -> int:
+    """Ticks that a core was busy since boot, with whatever."""
+    return parse_core_ticks((PROC / "stat").read_text(), core)
+
+
+def parse_core_ticks(stat: str, core: int) -> int:
+    """Busy ticks of a core out of the text of /proc/stat (proc(5)). Raises KeyError without it."""
+    for line in stat.splitlines():
+        name, *fields = line.split()
+        if name == f"cpu{core}":
+            user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, fields[:8])
+            return user + nice + system + irq + softirq + steal
+    raise KeyError(core)
+
+
 def memory_kib(pid: int, field: str = "VmRSS") -> int:
     """A memory figure of /proc/PID/status in KiB: VmRSS is resident now, VmHWM its highest."""
     return parse_memory((PROC / str(pid) / "status").read_text(), field)

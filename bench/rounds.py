@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from bench.proc import TICKS_PER_SECOND, cpu_ticks, memory_kib, process_tree
+from bench.proc import TICKS_PER_SECOND, core_ticks, cpu_ticks, memory_kib, process_tree
 from bench.wrk import WrkReport, run_wrk
 
 
@@ -52,13 +52,46 @@ class Round:
     busiest_microseconds: float
     report: WrkReport
     rss_kib: int
+    # Share of the window in which the proxy's core worked for somebody else, 0..1.
+    disturbed: float = 0.0
 
 
-def rotated(names: Sequence[str], rounds: int) -> Iterator[str]:
-    """Every name once a round, each round beginning one further: nobody is always first or last."""
-    for turn in range(rounds):
-        start = turn % len(names)
-        yield from (*names[start:], *names[:start])
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """The rounds of every proxy, turn by turn, and how quiet the machine was meanwhile."""
+
+    rounds: Mapping[str, Sequence[Round]]
+    turns: int
+    calm_turns: int
+
+    def values(self, figure: Callable[[Round], float]) -> dict[str, list[float]]:
+        """One figure of every proxy, turn by turn."""
+        return {name: [figure(one) for one in rounds] for name, rounds in self.rounds.items()}
+
+    def note(self) -> str:
+        """How many turns count, for the reader."""
+        if self.calm_turns == self.turns:
+            return f"{self.turns} turns, all of them undisturbed."
+        if self.calm_turns >= FEWEST_CALM_TURNS:
+            aside = self.turns - self.calm_turns
+            return f"{self.calm_turns} undisturbed turns; {aside} were put aside."
+        return (
+            f"The machine was busy with other work: only {self.calm_turns} of {self.turns} turns "
+            "were undisturbed, so all are shown. Run it again when the machine is quiet."
+        )
+
+
+# A turn counts as disturbed when others had more than this share of the proxies' core in any of its
+# rounds: they cost time that is not ours, and they empty the caches, which makes ours longer.
+DISTURBED_SHARE = 0.10
+# With fewer calm turns than this the disturbed ones have to do.
+FEWEST_CALM_TURNS = 3
+
+
+def rotated(names: Sequence[str], turn: int) -> tuple[str, ...]:
+    """Every name once; each turn begins one further, so that nobody is always first or last."""
+    start = turn % len(names)
+    return (*names[start:], *names[:start])
 
 
 def measure_round(
@@ -81,17 +114,20 @@ def measure_round(
         pause_milliseconds=pause_milliseconds,
     )
     load(seconds=warm_seconds)
-    before = {entry.pid: entry.own_ticks for entry in process_tree(runner.pid)}
-    ticks_before = cpu_ticks(process_tree(runner.pid))
+    before = process_tree(runner.pid)
+    core_before = 0 if cores.proxy is None else core_ticks(cores.proxy)
     report = load(seconds=seconds)
+    core_used = 0 if cores.proxy is None else core_ticks(cores.proxy) - core_before
     tree = process_tree(runner.pid)
-    ticks = cpu_ticks(tree) - ticks_before
-    busiest = max(entry.own_ticks - before.get(entry.pid, 0) for entry in tree)
+    ticks = cpu_ticks(tree) - cpu_ticks(before)
+    own_before = {entry.pid: entry.own_ticks for entry in before}
+    busiest = max(entry.own_ticks - own_before.get(entry.pid, 0) for entry in tree)
     return Round(
         cpu_microseconds=per_request(ticks, report.requests),
         busiest_microseconds=per_request(busiest, report.requests),
         report=report,
         rss_kib=sum(memory_kib(entry.pid) for entry in tree if entry.state != "Z"),
+        disturbed=max(0, core_used - ticks) / TICKS_PER_SECOND / report.seconds,
     )
 
 
@@ -109,29 +145,50 @@ def measure_rounds(
     seconds: int,
     connections: int = 64,
     pause_milliseconds: int = 0,
-) -> dict[str, list[Round]]:
-    """Measure every proxy `rounds` times, in rotated order; `visitors` for all, or by name."""
+) -> Measured:
+    """Measure every proxy in rotated order until `rounds` turns were calm.
+
+    A noisy machine gets at most twice as many turns. `visitors` is one mix, or one for each name.
+    """
     by_name = {runner.name: runner for runner in runners}
-    measured: dict[str, list[Round]] = {name: [] for name in by_name}
-    for name in rotated(tuple(by_name), rounds):
-        measured[name].append(
-            measure_round(
-                by_name[name],
-                visitors if isinstance(visitors, Path) else visitors[name],
-                cores,
-                seconds=seconds,
-                connections=connections,
-                pause_milliseconds=pause_milliseconds,
-            )
+    turns: list[dict[str, Round]] = []
+    while len(turns) < 2 * rounds and sum(map(is_calm, turns)) < rounds:
+        turns.append(
+            {
+                name: measure_round(
+                    by_name[name],
+                    visitors if isinstance(visitors, Path) else visitors[name],
+                    cores,
+                    seconds=seconds,
+                    connections=connections,
+                    pause_milliseconds=pause_milliseconds,
+                )
+                for name in rotated(tuple(by_name), len(turns))
+            }
         )
-    return measured
+    return gather(tuple(by_name), turns)
+
+
+def is_calm(turn: Mapping[str, Round]) -> bool:
+    """Whether the proxies had their core to themselves in all rounds of a turn."""
+    return all(one.disturbed <= DISTURBED_SHARE for one in turn.values())
+
+
+def gather(names: Sequence[str], turns: Sequence[Mapping[str, Round]]) -> Measured:
+    """The calm turns, or all of them when too few were calm."""
+    calm = [turn for turn in turns if is_calm(turn)]
+    kept = calm if len(calm) >= FEWEST_CALM_TURNS else turns
+    return Measured(
+        rounds={name: [turn[name] for turn in kept] for name in names},
+        turns=len(turns),
+        calm_turns=len(calm),
+    )
 
 
 def ratios(measured: Mapping[str, Sequence[float]], name: str, to: str) -> Spread:
-    """How many times `name` is of `to`, round by round.
+    """How many times `name` is of `to`, turn by turn.
 
-    A noisy neighbour hits both proxies of a round, so the ratio holds where the figures do not.
+    A noisy neighbour hits both proxies of a turn, so the ratio holds where the figures do not.
     """
-    return Spread.of(
-        [ours / theirs for ours, theirs in zip(measured[name], measured[to], strict=True)]
-    )
+    pairs = zip(measured[name], measured[to], strict=True)
+    return Spread.of([ours / theirs for ours, theirs in pairs])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.field import running_field
-from bench.rounds import Round, Spread, measure_rounds, ratios
+from bench.rounds import Measured, Spread, measure_rounds, ratios
 from bench.row import RowResult, Run, Target
 from bench.visitors import write_visitors
 
@@ -21,22 +21,22 @@ def measure_cost(run: Run) -> RowResult:
             field.runners,
             visitors,
             run.cores,
-            rounds=3 if run.quick else 7,
-            seconds=1 if run.quick else 3,
+            rounds=3 if run.quick else 11,
+            seconds=1 if run.quick else 2,
             connections=CONNECTIONS,
         )
     return describe_cost(measured)
 
 
-def describe_cost(measured: dict[str, list[Round]]) -> RowResult:
+def describe_cost(measured: Measured) -> RowResult:
     """Rounds of at least figway, nginx and envoy as a row."""
-    cpu = {name: [one.cpu_microseconds for one in rounds] for name, rounds in measured.items()}
+    cpu = measured.values(lambda one: one.cpu_microseconds)
+    rates = measured.values(lambda one: one.report.per_second)
+    busiest = measured.values(lambda one: one.busiest_microseconds)
     to_nginx = {name: ratios(cpu, name, "nginx") for name in cpu}
     to_envoy = {name: ratios(cpu, name, "envoy") for name in cpu}
-    rates = {name: Spread.of([one.report.per_second for one in measured[name]]) for name in cpu}
     spreads = {name: Spread.of(values) for name, values in cpu.items()}
-    worker = Spread.of([one.busiest_microseconds for one in measured["figway"]])
-    errors = {name: sum(one.report.errors for one in measured[name]) for name in cpu}
+    errors = {name: sum(one.report.errors for one in measured.rounds[name]) for name in cpu}
     return RowResult(
         name="cost",
         title=f"CPU per proxied request, 1 KB JSON, {CONNECTIONS} kept-alive connections",
@@ -57,11 +57,11 @@ def describe_cost(measured: dict[str, list[Round]]) -> RowResult:
                 f"{spreads[name].low:.1f} - {spreads[name].high:.1f} µs",
                 f"{to_nginx[name].median:.2f}",
                 f"{to_envoy[name].median:.2f}",
-                f"{rates[name].median:,.0f}",
-                f"{measured[name][-1].rss_kib / 1024:.0f} MB",
+                f"{Spread.of(rates[name]).median:,.0f}",
+                f"{measured.rounds[name][-1].rss_kib / 1024:.0f} MB",
                 f"{errors[name]}",
             )
-            for name in measured
+            for name in cpu
         ),
         targets=(
             Target(what="Figway x Envoy", value=to_envoy["figway"].median, bound=0.75),
@@ -71,21 +71,22 @@ def describe_cost(measured: dict[str, list[Round]]) -> RowResult:
         notes=(
             f"Figway runs one worker with {ROUTES} routes, device-sticky canaries at 50 % "
             f"and metrics on; its figure is worker and supervisor together, the worker alone took "
-            f"{worker.median:.1f} µs.",
+            f"{Spread.of(busiest['figway']).median:.1f} µs.",
             "The peers run one worker or thread, one route and no features.",
-            "Ratios are computed round by round and then their median is taken.",
+            f"Ratios are taken turn by turn, then their median. {measured.note()}",
         ),
         figures={
             name: {
-                "cpu_microseconds": [one.cpu_microseconds for one in rounds],
-                "busiest_process_cpu_microseconds": [one.busiest_microseconds for one in rounds],
+                "cpu_microseconds": cpu[name],
+                "busiest_process_cpu_microseconds": busiest[name],
                 "requests": [one.report.requests for one in rounds],
-                "requests_per_second": [one.report.per_second for one in rounds],
+                "requests_per_second": rates[name],
+                "disturbed": [one.disturbed for one in rounds],
                 "rss_kib": [one.rss_kib for one in rounds],
                 "errors": errors[name],
                 "ratio_to_nginx": to_nginx[name].median,
                 "ratio_to_envoy": to_envoy[name].median,
             }
-            for name, rounds in measured.items()
+            for name, rounds in measured.rounds.items()
         },
     )

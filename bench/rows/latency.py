@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.field import running_field
-from bench.rounds import Round, Spread, measure_rounds
+from bench.rounds import Measured, Spread, measure_rounds
 from bench.row import RowResult, Run
 from bench.visitors import write_visitors
 
@@ -30,11 +30,11 @@ def measure_latency(run: Run) -> RowResult:
     return describe_latency(measured)
 
 
-def describe_latency(measured: dict[str, list[Round]]) -> RowResult:
+def describe_latency(measured: Measured) -> RowResult:
     """Rounds of every proxy as a row: the design sets no target for it."""
 
     def milliseconds(name: str, percentile: float) -> Spread:
-        return Spread.of([one.report.latency[percentile] * 1e3 for one in measured[name]])
+        return Spread.of([one.report.latency[percentile] * 1e3 for one in measured.rounds[name]])
 
     return RowResult(
         name="latency",
@@ -51,19 +51,21 @@ def describe_latency(measured: dict[str, list[Round]]) -> RowResult:
                 f"{tail.low:.2f} - {tail.high:.2f} ms",
                 f"{Spread.of([one.report.per_second for one in rounds]).median:,.0f}",
             )
-            for name, rounds in measured.items()
+            for name, rounds in measured.rounds.items()
         ),
         notes=(
             "wrk is closed-loop: a connection waits for its answer before it asks again, so a "
             "stall delays requests instead of piling them up, and the tail is the milder for it.",
+            measured.note(),
         ),
         figures={
             name: {
                 "p50_seconds": [one.report.latency[50.0] for one in rounds],
                 "p99_seconds": [one.report.latency[99.0] for one in rounds],
                 "requests_per_second": [one.report.per_second for one in rounds],
+                "disturbed": [one.disturbed for one in rounds],
                 "errors": sum(one.report.errors for one in rounds),
             }
-            for name, rounds in measured.items()
+            for name, rounds in measured.rounds.items()
         },
     )

@@ -14,6 +14,7 @@ from bench.proc import (
     cpu_ticks,
     descendants,
     memory_kib,
+    parse_core_ticks,
     parse_memory,
     process_tree,
 )
@@ -70,6 +71,14 @@ def test_memory_is_read_by_its_field() -> None:
     assert parse_memory(status, "VmRSS") == 8812
     with pytest.raises(KeyError, match="VmSwap"):
         parse_memory(status, "VmSwap")
+
+
+def test_a_core_is_busy_with_everything_but_waiting() -> None:
+    stat = "cpu  9 9 9 9 9 9 9 9 0 0\ncpu0 1 2 4 1000 2000 8 16 32 0 0\ncpu1 0 0 0 0 0 0 0 0 0 0\n"
+
+    assert parse_core_ticks(stat, 0) == 1 + 2 + 4 + 8 + 16 + 32
+    with pytest.raises(KeyError, match="7"):
+        parse_core_ticks(stat, 7)
 
 
 def test_this_process_and_its_child_are_a_tree() -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import pytest
 
 from bench.proc import TICKS_PER_SECOND
-from bench.rounds import per_request, ratios, rotated
+from bench.rounds import Round, gather, per_request, ratios, rotated
+from bench.wrk import WrkReport
 
 
-def test_every_round_begins_with_another_proxy() -> None:
-    assert "".join(rotated("ABC", 4)) == "ABCBCACABABC"
+def test_every_turn_begins_with_another_proxy() -> None:
+    turns = ["".join(rotated("ABC", turn)) for turn in range(4)]
+
+    assert turns == ["ABC", "BCA", "CAB", "ABC"]
 
 
 def test_ratios_compare_the_same_round_because_noise_hits_both() -> None:
@@ -33,3 +36,38 @@ def test_cpu_per_request_is_in_microseconds() -> None:
 
 def test_a_round_without_requests_does_not_divide_by_zero() -> None:
     assert per_request(TICKS_PER_SECOND, 0) == pytest.approx(1e6)
+
+
+def a_turn(cpu: float, *, disturbed: float = 0.0) -> dict[str, Round]:
+    report = WrkReport(requests=1, seconds=1.0, errors=0, latency={})
+    return {
+        name: Round(
+            cpu_microseconds=cpu,
+            busiest_microseconds=cpu,
+            report=report,
+            rss_kib=1,
+            disturbed=disturbed if name == "nginx" else 0.0,
+        )
+        for name in ("figway", "nginx")
+    }
+
+
+def test_a_disturbed_round_puts_its_whole_turn_aside() -> None:
+    turns = [a_turn(1), a_turn(99, disturbed=0.4), a_turn(2), a_turn(3)]
+
+    measured = gather(("figway", "nginx"), turns)
+
+    assert measured.values(lambda one: one.cpu_microseconds) == {
+        "figway": [1, 2, 3],
+        "nginx": [1, 2, 3],
+    }
+    assert measured.note() == "3 undisturbed turns; 1 were put aside."
+
+
+def test_a_machine_that_is_never_quiet_shows_every_turn_and_says_so() -> None:
+    turns = [a_turn(1), a_turn(99, disturbed=0.4), a_turn(98, disturbed=0.11)]
+
+    measured = gather(("figway", "nginx"), turns)
+
+    assert len(measured.rounds["figway"]) == 3
+    assert "only 1 of 3 turns were undisturbed" in measured.note()

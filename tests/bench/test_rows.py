@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.rounds import Round
+from bench.rounds import Measured, Round
 from bench.rows.cost import describe_cost
 from bench.rows.flip import Answer, Flip, describe_flips
 from bench.rows.latency import describe_latency
@@ -22,6 +22,11 @@ def a_round(cpu: float, *, errors: int = 0, busiest: float | None = None) -> Rou
     )
 
 
+def measured(**rounds: list[Round]) -> Measured:
+    (turns,) = {len(each) for each in rounds.values()}
+    return Measured(rounds=rounds, turns=turns, calm_turns=turns)
+
+
 def a_flip(*, took: int, last: int, afterwards: int = 0) -> Flip:
     """A rollback called at 1 s; times in milliseconds after the call."""
     called = 1000 * MILLISECOND
@@ -36,11 +41,11 @@ def a_flip(*, took: int, last: int, afterwards: int = 0) -> Flip:
 
 def test_cost_compares_figway_with_nginx_and_envoy_round_by_round() -> None:
     row = describe_cost(
-        {
-            "nginx": [a_round(20), a_round(40), a_round(20)],
-            "envoy": [a_round(60), a_round(120), a_round(60)],
-            "figway": [a_round(30, busiest=29), a_round(60), a_round(31)],
-        }
+        measured(
+            nginx=[a_round(20), a_round(40), a_round(20)],
+            envoy=[a_round(60), a_round(120), a_round(60)],
+            figway=[a_round(30, busiest=29), a_round(60), a_round(31)],
+        )
     )
 
     to_envoy, to_nginx, errors = row.targets
@@ -51,18 +56,18 @@ def test_cost_compares_figway_with_nginx_and_envoy_round_by_round() -> None:
 
 def test_cost_misses_its_target_when_a_request_failed() -> None:
     row = describe_cost(
-        {
-            "nginx": [a_round(20)],
-            "envoy": [a_round(60)],
-            "figway": [a_round(30, errors=1)],
-        }
+        measured(
+            nginx=[a_round(20)],
+            envoy=[a_round(60)],
+            figway=[a_round(30, errors=1)],
+        )
     )
 
     assert [target.met for target in row.targets] == [True, True, False]
 
 
 def test_latency_shows_median_and_tail_in_milliseconds() -> None:
-    row = describe_latency({"nginx": [a_round(20)], "figway": [a_round(30)]})
+    row = describe_latency(measured(nginx=[a_round(20)], figway=[a_round(30)]))
 
     assert row.lines[1] == ("figway", "1.00 ms", "4.00 ms", "4.00 - 4.00 ms", "500")
 
