@@ -44,7 +44,7 @@ class Port:
         return (
             f"port {self.number} for {self.purpose} is in use{by}.\n"
             f"    Stop what holds it ({stop}), or choose another port:"
-            f"  {self.variable}={self.number + 10000} make run"
+            f"  {self.variable}={self.number % 50000 + 10000} make run"
         )
 
 
