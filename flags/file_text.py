@@ -15,6 +15,7 @@ from flags.provider import Flag, FlagSourceError, FlagState
 from flags.scope import group_of, route_of
 
 _MAX_BYTES: Final = 1024 * 1024
+_MAX_DEPTH: Final = 10
 _TOP: Final = ("rollback", "groups", "routes")
 _ENTRY: Final = ("percent", "rollback")
 _STR: Final = "tag:yaml.org,2002:str"
@@ -23,7 +24,7 @@ _NULL: Final = "tag:yaml.org,2002:null"
 # What YAML 1.1 takes for a truth value. Where one is meant, none of these spellings is in doubt.
 _TRUE: Final = frozenset({"true", "yes", "on"})
 
-_PERCENT = re.compile(r"(\d{1,3}(?:\.\d+)?)\s?(%?)").fullmatch
+_PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]+)?) ?(%?)").fullmatch
 
 NEW_FILE: Final = "rollback: false\ngroups: {}\nroutes: {}\n"
 
@@ -144,7 +145,16 @@ class _Reader:
             self.problems.append(FlagProblem(self.name, line, 0, "", message))
             return None
         try:
+            depth = 0
             for event in yaml.parse(text, Loader=yaml.SafeLoader):
+                if isinstance(event, yaml.CollectionStartEvent):
+                    depth += 1
+                elif isinstance(event, yaml.CollectionEndEvent):
+                    depth -= 1
+                # The parser's time grows with the square of the depth: stop it early.
+                if depth > _MAX_DEPTH:
+                    self._fail_at(event.start_mark, "is nested too deeply for a flag file")
+                    return None
                 if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
                     message = "anchors and aliases are not allowed; write the value out"
                     self._fail_at(event.start_mark, message)
@@ -155,8 +165,8 @@ class _Reader:
             message = f"is not YAML: {error.problem or error.context}"
             self._fail_at(error.problem_mark or error.context_mark, message)
             return None
-        except (yaml.YAMLError, RecursionError) as error:
-            self.fail(None, "", f"is not YAML: {error or 'nested too deeply'}")
+        except yaml.YAMLError as error:
+            self.fail(None, "", f"is not YAML: {error}")
             return None
         if root is None:
             self.fail(None, "", "is empty; write at least `rollback: false`")
