@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from array import array
 from bisect import bisect_left
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -31,7 +32,7 @@ class _Row:
     def __init__(self, decision: Decision) -> None:
         self.decision = decision
         self.codes: dict[int, int] = {}
-        self.counts = [0] * (len(BUCKETS) + 1)
+        self.counts = array("Q", bytes(8 * (len(BUCKETS) + 1)))
         self.seconds = 0.0
 
 

@@ -26,7 +26,7 @@ def decide(table: RouteTable, flags: FlagSnapshot, facts: RequestFacts) -> Decis
         return route.rollback_all
     if route.group and route.group in flags.rollback_groups:
         return route.rollback_group
-    if route.id in flags.rollback_routes:
+    if flags.rollback_routes and route.id in flags.rollback_routes:
         return route.rollback_route
     if route.parked is not None:
         return (lacks_value and route.parked_alone) or route.parked
