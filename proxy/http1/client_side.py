@@ -278,7 +278,9 @@ class ClientConnection(asyncio.Protocol):
                 self._check_silence(request, received, len(data))
         if self.exchange is None:
             self._serve()
-        if (self.queue or self.write_paused_at) and not self.read_paused:
+        if self.read_paused:
+            return
+        if self.queue or (self.write_paused_at and self.exchange is None):
             self.pause_reading()
 
     def _check_silence(self, request: Request, received: int, size: int) -> None:

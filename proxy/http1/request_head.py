@@ -311,7 +311,7 @@ class HeadReader:
         _, _, version = line.rpartition(b" ")
         # llhttp may refuse a version at its first digit, before the line is whole.
         pattern = _OTHER_VERSION if end else _OTHER_VERSION_BEGUN
-        if not self.fields and pattern.fullmatch(version) is not None:
+        if not self.fields and pattern.fullmatch(version.rstrip(b"\r")) is not None:
             return VersionNotSupported
         return BadRequest
 

@@ -103,7 +103,7 @@ class RawClient:
 
     def send_as_far_as_taken(self, data: bytes) -> None:
         """Send what the proxy takes; it may refuse and reset in the middle."""
-        with suppress(BrokenPipeError, ConnectionResetError):
+        with suppress(OSError):
             self.sock.sendall(data)
 
     def half_close(self) -> None:

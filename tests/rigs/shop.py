@@ -89,10 +89,15 @@ class Answer:
 
 @dataclass(slots=True)
 class Visitor:
-    """A client of one server that keeps its cookies and does not follow redirects."""
+    """A client of one server that keeps its cookies and does not follow redirects.
+
+    `host` is what it believes the server is called: the same on a direct way and on one through a
+    proxy makes an application write the same addresses.
+    """
 
     port: int
     cookies: dict[str, str] = field(default_factory=dict)
+    host: str = ""
 
     def get(self, target: str, method: str = "GET", **headers: str) -> Answer:
         """Ask for a target, byte for byte as written."""
@@ -100,12 +105,12 @@ class Visitor:
 
     def post(self, target: str, **fields: object) -> Answer:
         """Send a form."""
-        return self._send(
-            "POST",
-            target,
-            urlencode({name: str(value) for name, value in fields.items()}).encode(),
-            {"Content-Type": "application/x-www-form-urlencoded"},
-        )
+        form = urlencode({name: str(value) for name, value in fields.items()}).encode()
+        return self.send(target, form, "application/x-www-form-urlencoded")
+
+    def send(self, target: str, body: bytes, content_type: str) -> Answer:
+        """POST a body as it is."""
+        return self._send("POST", target, body, {"Content-Type": content_type})
 
     def token(self) -> str:
         """The visitor's form token, as shop.js gets it."""
@@ -117,6 +122,8 @@ class Visitor:
         self, method: str, target: str, body: bytes | None, headers: dict[str, str]
     ) -> Answer:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        if self.host:
+            headers = {"Host": self.host, **headers}
         try:
             if self.cookies:
                 headers = {

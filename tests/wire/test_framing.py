@@ -324,7 +324,7 @@ def test_2A_37_a_body_cut_short_is_cut_short_upstream(make_wire: MakeWire) -> No
     wire = make_wire(script)
     with wire.client() as client:
         client.send(post(b"Content-Length: 10\r\n", b"hello"))
-        wire.origin.wait_for_connections(1)
+        wire.origin.wait_for(lambda: b"hello" in wire.origin.received)
         client.half_close()
         assert cut.wait(20)
         answer = client.read_until_close()
@@ -343,7 +343,7 @@ def test_2A_37_a_chunked_body_cut_short_gets_no_last_chunk_upstream(make_wire: M
     wire = make_wire(script)
     with wire.client() as client:
         client.send(post(TE, b"5\r\nhello\r\n"))
-        wire.origin.wait_for_connections(1)
+        wire.origin.wait_for(lambda: b"hello" in wire.origin.received)
         client.half_close()
         assert gone.wait(20)
     assert b"\r\n0\r\n" not in wire.origin.received

@@ -21,7 +21,7 @@ from proxy.routing.route import (
     Upstream,
 )
 from proxy.stages import Side, Stage
-from tests.rigs.fault import FaultProxy, LimitData, ResetPeer
+from tests.rigs.fault import FaultProxy, LimitData, ResetPeer, Slicer
 from tests.rigs.ledger import Ledger
 from tests.rigs.scripted_origin import (
     OK,
@@ -36,6 +36,9 @@ from tests.rigs.scripted_origin import (
 from tests.rigs.worker_thread import CATCH_ALL, all_to
 from tests.wire.conftest import TIMEOUTS, MakeWire, limited
 from tests.wire.message_bytes import get, ok, sized
+
+# As the ledger writes it, with a number of two or three digits.
+HEAD = b"HTTP/1.1 200 OK\r\nX-Number: 100\r\nContent-Length: 3000\r\n\r\n"
 
 
 def dies_on_reuse(how: str) -> object:
@@ -226,15 +229,23 @@ def test_D9_the_keep_alive_race_loses_and_duplicates_nothing(make_wire: MakeWire
     assert {ledger.methods[n] for n in verdict.failed} <= {"POST"}
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize(
+    "toxic",
+    [
+        pytest.param(LimitData(size=11_000), id="limit_data-inside-the-fourth-response"),
+        pytest.param(ResetPeer(after_bytes=7_000), id="reset_peer-inside-the-third-response"),
+        pytest.param(LimitData(size=2 * (3000 + len(HEAD))), id="limit_data-between-responses"),
+        pytest.param(ResetPeer(after_bytes=3000 + len(HEAD)), id="reset_peer-between-responses"),
+    ],
+)
 def test_E1_faults_on_the_wire_lose_duplicate_and_tear_nothing(
-    make_wire: MakeWire, seed: int
+    make_wire: MakeWire, toxic: LimitData | ResetPeer
 ) -> None:
     ledger = Ledger(response_size=3000)
     with ScriptedOrigin(ledger.serve) as origin:
-        toxics = (LimitData(size=4000 * seed),) if seed % 2 else (ResetPeer(after_bytes=2500),)
-        with FaultProxy(("127.0.0.1", origin.port), downward=toxics, seed=seed) as fault:
-            fault.applies = lambda rng: rng.random() < 0.5
+        slicer = Slicer(size=900, variation=500)
+        fault = FaultProxy(("127.0.0.1", origin.port), downward=(slicer, toxic), seed=8)
+        with fault:
             wire = make_wire(routes=all_to(fault.url, timeouts=TIMEOUTS))
             client = wire.client()
             for turn in range(200):
@@ -263,7 +274,7 @@ def moved(legacy: str, new: str, fallback: Fallback | None, **route: object) -> 
         routes=(
             Route(
                 id="moved",
-                match=Match(path=PathMatch(kind=PathKind.PREFIX, value="/")),
+                match=Match(path=PathMatch(kind=PathKind.PREFIX, value="/"), hosts=("a",)),
                 new="fresh",
                 stage=Stage.LIVE,
                 stickiness=Stickiness(kind=StickyKind.NONE),

@@ -201,7 +201,9 @@ def test_C12_what_becomes_of_the_upstream_when_the_client_leaves_before_the_resp
     route = replace(CATCH_ALL, finish_when_client_leaves=finish)
     wire = make_wire(
         script,
-        routes=lambda origin: replace(all_to(origin.url, timeouts=TIMEOUTS), routes=(route,)),
+        routes=lambda origin: replace(
+            all_to(origin.url, timeouts=TIMEOUTS, pool=Pool(connections=1)), routes=(route,)
+        ),
     )
     client = wire.client()
     client.send(sized(b"hello", method=method) if method == b"POST" else method + get()[3:])
@@ -388,6 +390,7 @@ def test_E9_a_drain_finishes_uploads_and_responses_in_flight(make_wire: MakeWire
         client.send(post(b"Content-Length: 21\r\n", b"first half"))
         assert begun.wait(20)
         drained = wire.proxy.begin(wire.proxy.worker.drain(15.0))
+        wire.proxy.ask(lambda: None)  # the drain has begun: the loop takes its work in order
         client.send(b"second half")
         may_answer.set()
         response = client.read_response("POST")
@@ -405,6 +408,7 @@ def test_E9_idle_connections_are_told_at_their_next_request(make_wire: MakeWire)
         client.send(get())
         assert not client.read_response().says_close
         drained = wire.proxy.begin(wire.proxy.worker.drain(15.0))
+        wire.proxy.ask(lambda: None)
         client.send(CANARY)
         response = client.read_response()
         assert response.status == 200
