@@ -13,7 +13,7 @@ from proxy.routing.cohort import Cohort
 from proxy.routing.criteria import Criterion
 from proxy.routing.facts import RequestFacts
 from proxy.routing.rewrite import Rewriter
-from proxy.routing.route import Route, Upstream
+from proxy.routing.route import Route, StickyKind, Upstream
 from proxy.routing.sticky import sticky_reader
 from proxy.stages import Reason, Side, Stage
 
@@ -40,49 +40,52 @@ _TO_NEW: Final = frozenset({Reason.COMPLETE, Reason.COHORT_ALWAYS, Reason.BUCKET
 _SHADOWED_CANARY: Final = frozenset({Reason.NO_STICKY_KEY, Reason.BUCKET_OUT})
 
 
+# Made after the pure decision, where a request for the new side cannot go there.
+_AT_DISPATCH: Final = frozenset({Reason.STATE_UNPROVEN, Reason.BREAKER_OPEN, Reason.FALLBACK})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompiledRoute:
-    """Everything `find` and `decide` read about a route, with nothing left to compute."""
+    """Everything `find` and `decide` read about a route, with nothing left to compute.
 
-    route: Route
-    id: str
-    # Position in the table's total order of precedence for one host level; lower wins.
-    rank: int
+    The fields stand in the order in which a canary's request reads them: in a table of thousands of
+    routes each further line of memory is a cache miss, and those are most of what a decision costs.
+    """
+
     # None: every method.
     methods: frozenset[str] | None
     criteria: tuple[Criterion, ...]
-
-    group: str
-    # The name of its flag and the first half of its hash input.
-    flag: str
-    hash_prefix: str
-    ceiling: int
-    live: bool
-    always: Cohort | None
-    never: Cohort | None
-    # Reads the key that keeps a client on one side. None: the device id, read without a detour.
-    sticky: Callable[[RequestFacts], str | None] | None
     # Set only where a request may lack a value that the rewrite needs.
     rewriter: Rewriter | None
-
-    # A decision that no flag can change (complete, ambiguous target).
+    # The decision that no flag can change (complete, ambiguous target).
     settled: Decision | None
-    # A decision that no cohort can change (no new side, stages legacy and shadow).
+    group: str
+    id: str
+    # The decision that no cohort can change (no new side, stages legacy and shadow).
     parked: Decision | None
-    # `parked` for a request that cannot be copied because the rewrite lacks a value.
-    parked_alone: Decision | None
-    rollback_all: Decision
-    rollback_group: Decision
-    rollback_route: Decision
-    rewrite_value_missing: Decision
-    cohort_never: Decision
-    cohort_always: Decision
-    no_sticky_key: Decision
+    never: Cohort | None
+    always: Cohort | None
+    live: bool
+    # The name of the flag.
+    flag: str
+    ceiling: int
+    # Reads the key that keeps a client on one side. None: the device id, read without a detour.
+    sticky: Callable[[RequestFacts], str | None] | None
+    # The first half of the hash input.
+    hash_prefix: str
+    # On a route whose stage asks no bucket, these are what it always comes to.
     bucket_in: Decision
     bucket_out: Decision
     live_new: Decision
-    # Every decision above, and those made at dispatch, by reason.
+
+    rollback_all: Decision
+    # Every decision this route can come to, here or at dispatch.
     by_reason: MappingProxyType[Reason, Decision]
+    # `parked` for a request that cannot be copied because the rewrite lacks a value.
+    parked_alone: Decision | None
+    # Position in the table's total order of precedence under one host; lower wins.
+    rank: int
+    route: Route
 
 
 def compile_route(
@@ -101,49 +104,47 @@ def compile_route(
 
     `ambiguous` makes the catch-all's twin for requests that cannot be read in one way.
     """
-    by_reason = {reason: _decision(route, reason, legacy, new) for reason in Reason}
-    settled = parked = None
-    if ambiguous:
-        settled = by_reason[Reason.AMBIGUOUS_TARGET]
-    elif new is not None and route.stage is Stage.COMPLETE:
-        settled = by_reason[Reason.COMPLETE]
-    elif new is None or route.stage is Stage.LEGACY:
-        parked = by_reason[Reason.STAGE_LEGACY]
-    elif route.stage is Stage.SHADOW:
-        parked = by_reason[Reason.STAGE_SHADOW]
+    fallible = rewriter if rewriter is not None and rewriter.may_fail else None
+    stage = route.stage if new is not None else Stage.LEGACY
+    reasons = {Reason.AMBIGUOUS_TARGET} if ambiguous else _reasons(route, stage, fallible)
+    by_reason = {
+        reason: _decision(route, reason, legacy, new) for reason in Reason if reason in reasons
+    }
+    settled = by_reason.get(Reason.AMBIGUOUS_TARGET) or by_reason.get(Reason.COMPLETE)
+    parked = by_reason.get(Reason.STAGE_LEGACY) or by_reason.get(Reason.STAGE_SHADOW)
+    always_so = settled or parked
     flag = route.group or route.id
     return CompiledRoute(
-        route=route,
-        id=route.id,
-        rank=rank,
         methods=_method_set(route.match.methods),
         criteria=criteria,
-        group=route.group,
-        flag=flag,
-        hash_prefix=f"{flag}:",
-        ceiling=min(BASIS_POINTS, round(route.max_percent * 100)),
-        live=route.stage is Stage.LIVE,
-        always=always,
-        never=never,
-        sticky=sticky_reader(route),
-        rewriter=rewriter if rewriter is not None and rewriter.may_fail else None,
+        rewriter=fallible,
         settled=settled,
+        group=route.group,
+        id=route.id,
         parked=parked,
+        never=never,
+        always=always,
+        live=stage is Stage.LIVE,
+        flag=flag,
+        ceiling=min(BASIS_POINTS, round(route.max_percent * 100)),
+        sticky=sticky_reader(route),
+        hash_prefix=f"{flag}:",
+        bucket_in=always_so or by_reason[Reason.BUCKET_IN],
+        bucket_out=always_so or by_reason[Reason.BUCKET_OUT],
+        live_new=always_so or by_reason.get(Reason.LIVE) or by_reason[Reason.BUCKET_IN],
+        rollback_all=by_reason.get(Reason.ROLLBACK_ALL) or _settled(settled),
+        by_reason=MappingProxyType(by_reason),
         parked_alone=None
         if parked is None
         else Decision(route=route, side=Side.LEGACY, upstream=legacy, reason=parked.reason),
-        rollback_all=by_reason[Reason.ROLLBACK_ALL],
-        rollback_group=by_reason[Reason.ROLLBACK_GROUP],
-        rollback_route=by_reason[Reason.ROLLBACK_ROUTE],
-        rewrite_value_missing=by_reason[Reason.REWRITE_VALUE_MISSING],
-        cohort_never=by_reason[Reason.COHORT_NEVER],
-        cohort_always=by_reason[Reason.COHORT_ALWAYS],
-        no_sticky_key=by_reason[Reason.NO_STICKY_KEY],
-        bucket_in=by_reason[Reason.BUCKET_IN],
-        bucket_out=by_reason[Reason.BUCKET_OUT],
-        live_new=by_reason[Reason.LIVE],
-        by_reason=MappingProxyType(by_reason),
+        rank=rank,
+        route=route,
     )
+
+
+def _settled(decision: Decision | None) -> Decision:
+    assert decision is not None, "only a settled route has no rollback"
+    return decision
 
 
 @cache
@@ -151,6 +152,30 @@ def _method_set(methods: tuple[str, ...]) -> frozenset[str] | None:
     # One set for all routes that name the same methods: in a large table every object that a lookup
     # need not fetch is a cache miss less.
     return frozenset(methods) or None
+
+
+def _reasons(route: Route, stage: Stage, rewriter: Rewriter | None) -> set[Reason]:
+    """Every reason this route can come to."""
+    lacking = {Reason.REWRITE_VALUE_MISSING} if rewriter is not None else set()
+    if stage is Stage.COMPLETE:
+        return {Reason.COMPLETE, *lacking, *_AT_DISPATCH}
+    reasons = {Reason.ROLLBACK_ALL, Reason.ROLLBACK_ROUTE}
+    if route.group:
+        reasons.add(Reason.ROLLBACK_GROUP)
+    if stage is Stage.LEGACY:
+        return reasons | {Reason.STAGE_LEGACY}
+    if stage is Stage.SHADOW:
+        return reasons | {Reason.STAGE_SHADOW}
+    reasons |= {Reason.BUCKET_IN, Reason.BUCKET_OUT, *lacking, *_AT_DISPATCH}
+    if stage is Stage.LIVE:
+        reasons.add(Reason.LIVE)
+    if route.always:
+        reasons.add(Reason.COHORT_ALWAYS)
+    if route.never:
+        reasons.add(Reason.COHORT_NEVER)
+    if route.stickiness.kind is not StickyKind.DEVICE:
+        reasons.add(Reason.NO_STICKY_KEY)
+    return reasons
 
 
 def _decision(route: Route, reason: Reason, legacy: Upstream, new: Upstream | None) -> Decision:

@@ -7,6 +7,7 @@ from flags.snapshot import FlagSnapshot
 from proxy.routing.compiled import Decision
 from proxy.routing.facts import RequestFacts
 from proxy.routing.table import RouteTable
+from proxy.stages import Reason
 
 __all__ = ["Decision", "decide"]
 
@@ -21,21 +22,21 @@ def decide(table: RouteTable, flags: FlagSnapshot, facts: RequestFacts) -> Decis
     lacks_value = rewriter is not None and rewriter.path(facts) is None
 
     if route.settled is not None:
-        return route.rewrite_value_missing if lacks_value else route.settled
+        return route.by_reason[Reason.REWRITE_VALUE_MISSING] if lacks_value else route.settled
     if flags.rollback_all:
         return route.rollback_all
     if route.group and route.group in flags.rollback_groups:
-        return route.rollback_group
+        return route.by_reason[Reason.ROLLBACK_GROUP]
     if flags.rollback_routes and route.id in flags.rollback_routes:
-        return route.rollback_route
+        return route.by_reason[Reason.ROLLBACK_ROUTE]
     if route.parked is not None:
         return (lacks_value and route.parked_alone) or route.parked
     if lacks_value:
-        return route.rewrite_value_missing
+        return route.by_reason[Reason.REWRITE_VALUE_MISSING]
     if route.never is not None and route.never.perhaps_holding(facts) is not None:
-        return route.cohort_never
+        return route.by_reason[Reason.COHORT_NEVER]
     if route.always is not None and route.always.holding(facts) is not None:
-        return route.cohort_always
+        return route.by_reason[Reason.COHORT_ALWAYS]
 
     said = flags.group_basis_points if route.group else flags.route_basis_points
     if route.live:
@@ -52,6 +53,6 @@ def decide(table: RouteTable, flags: FlagSnapshot, facts: RequestFacts) -> Decis
     else:
         sticky = route.sticky(facts)
         if sticky is None:
-            return route.no_sticky_key
+            return route.by_reason[Reason.NO_STICKY_KEY]
         key = sticky
     return route.bucket_in if bucket_of(route.hash_prefix + key) < threshold else route.bucket_out

@@ -176,17 +176,20 @@ def _pivot(
 class _Node:
     """One step of the trie, which holds templates and prefixes. Grown while compiling only."""
 
-    literals: dict[str, _Node] = field(default_factory=dict)
+    # None instead of empty: one memory access less at the end of every walk.
+    literals: dict[str, _Node] | None = None
     # The step that any non-empty segment may take.
     parameter: _Node | None = None
-    template_routes: list[CompiledRoute] = field(default_factory=list)
-    prefix_routes: list[CompiledRoute] = field(default_factory=list)
     templates: Group | None = None
     # The prefixes that end here or before, longest first.
     prefixes: tuple[Group, ...] = ()
+    template_routes: list[CompiledRoute] = field(default_factory=list)
+    prefix_routes: list[CompiledRoute] = field(default_factory=list)
 
     def literal(self, segment: str) -> _Node:
         """The step for a literal segment, made when it is new."""
+        if self.literals is None:
+            self.literals = {}
         return self.literals.setdefault(segment, _Node())
 
     def seal(self, above: tuple[Group, ...] = ()) -> None:
@@ -194,7 +197,7 @@ class _Node:
         if self.template_routes:
             self.templates = _group(self.template_routes)
         self.prefixes = (_group(self.prefix_routes), *above) if self.prefix_routes else above
-        for node in self.literals.values():
+        for node in (self.literals or {}).values():
             node.seal(self.prefixes)
         if self.parameter is not None:
             # A prefix is literal, so nothing below a parameter is under another prefix than its own
@@ -249,7 +252,8 @@ class Level:
             prefixes: tuple[Group, ...] = ()
             templates: Group | None = None
             for segment in path.split("/"):
-                child = node.literals.get(segment)
+                literals = node.literals
+                child = None if literals is None else literals.get(segment)
                 parameter = node.parameter
                 if parameter is None or not segment:
                     if child is None:
@@ -305,7 +309,7 @@ class Level:
         for segment in path.split("/"):
             following: list[_Node] = []
             for node in nodes:
-                child = node.literals.get(segment)
+                child = None if node.literals is None else node.literals.get(segment)
                 if child is not None:
                     following.append(child)
                 if node.parameter is not None and segment:
