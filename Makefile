@@ -34,6 +34,7 @@ check: .venv/.figway-test ## lint, format, types, architecture
 	@.venv/bin/python -m pytest -q tests/test_architecture.py
 
 bench: .venv/.figway-bench ## Figway beside nginx, HAProxy, Envoy and aiohttp
+	@bench/install-peers
 	@.venv/bin/python -m bench
 
 clean: ## forget what was made here: environment, databases, sessions, logs, state
