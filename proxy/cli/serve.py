@@ -70,6 +70,7 @@ def run(args: argparse.Namespace) -> int:
     from proxy.supervision.log import LogWriter, event_log
     from proxy.supervision.state_directory import SENTINEL, StateDirectory, StateDirectoryError
     from proxy.supervisor import Paths, Supervisor, open_listeners
+    from proxy.worker import server_tls
 
     environ = _environment()
     config = _path(args, "config")
@@ -93,6 +94,16 @@ def run(args: argparse.Namespace) -> int:
         problems = "1 problem" if count == 1 else f"{count} problems"
         raise Failure(
             UNUSABLE, f"{config} cannot be used, {problems}:\n{_indented(str(error))}"
+        ) from None
+    try:
+        server_tls(loaded.settings)
+    except (OSError, ValueError) as error:
+        # Each worker opens it for itself; it is told once, here.
+        raise Failure(
+            UNUSABLE,
+            f"tls_certificate {loaded.settings.tls_certificate} and tls_key"
+            f" {loaded.settings.tls_key} cannot be used ({error}): both are PEM files, and the key"
+            " fits the certificate",
         ) from None
     try:
         state = StateDirectory.open(state_dir)

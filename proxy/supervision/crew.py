@@ -29,6 +29,8 @@ COLLECT_PATIENCE = 1.0
 SETTLED_SECONDS = 5.0
 # Waits before a worker is replaced that died young, one for each time in a row.
 BACKOFF_SECONDS = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
+# How long a worker may take from its start to its first accept, on a machine under load.
+START_SECONDS = 30.0
 # Beyond its drain, what a worker whose link is gone may live.
 LINKLESS_GRACE = 2.0
 # Deaths in a row, of workers that were never ready, after which a start is given up.
@@ -174,6 +176,7 @@ class Crew:
             watchers = (
                 asyncio.create_task(_relay(worker.ready, ready)),
                 asyncio.create_task(self._end_without_link(worker)),
+                asyncio.create_task(self._end_unready(worker)),
             )
             code = await worker.wait()
             for watcher in watchers:
@@ -203,6 +206,14 @@ class Crew:
             if young_deaths >= HOPELESS and not ready.is_set():
                 self._give_up(number, code)
             await asyncio.sleep(wait_seconds)
+
+    async def _end_unready(self, worker: WorkerProcess) -> None:
+        """A worker that does not become ready serves nobody and confirms nothing: try another."""
+        try:
+            await asyncio.wait_for(worker.ready.wait(), START_SECONDS)
+        except TimeoutError:
+            self._log.error("worker_killed", worker=worker.number, pid=worker.pid, cause="unready")
+            worker.kill()
 
     async def _end_without_link(self, worker: WorkerProcess) -> None:
         """A worker that cannot be told anything may not go on deciding: it gets its drain."""
