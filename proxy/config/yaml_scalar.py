@@ -82,5 +82,11 @@ def plain_scalar(text: str) -> str | int | float | bool | Trap | None:
 def quoted(text: str, limit: int = 60) -> str:
     """Quote a value for a message: one line, no control characters, not endless."""
     shown = text if len(text) <= limit else text[: limit - 1] + "…"
-    escaped = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in shown)
-    return f'"{escaped}"'
+    return f'"{printable(shown)}"'
+
+
+def printable(text: str) -> str:
+    """Escape what would move the cursor of whoever reads a message."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 import yaml
 
-from proxy.config.yaml_scalar import Trap, plain_scalar, quoted
+from proxy.config.yaml_scalar import Trap, plain_scalar, printable, quoted
 from proxy.errors import ConfigError, Problem
 
 MAX_BYTES = 1024 * 1024
@@ -113,7 +113,7 @@ class Document:
             line=line,
             column=column,
             key=show_path(path),
-            message=message,
+            message=printable(message),
             rule=rule,
         )
 
@@ -326,7 +326,7 @@ class _Reader:
                 line=mark.line + 1,
                 column=mark.column + 1,
                 key=show_path(path),
-                message=message,
+                message=printable(message),
                 rule=rule,
             )
         )
@@ -338,13 +338,18 @@ class _Reader:
                 line=content.count("\n", 0, offset) + 1,
                 column=offset - content.rfind("\n", 0, offset),
                 key="",
-                message=message,
+                message=printable(message),
                 rule="YAML005",
             )
         )
 
     def _fatal(self, line: int, column: int, message: str) -> NoReturn:
         problem = Problem(
-            file=self._name, line=line, column=column, key="", message=message, rule="YAML005"
+            file=self._name,
+            line=line,
+            column=column,
+            key="",
+            message=printable(message),
+            rule="YAML005",
         )
         raise ConfigError(tuple(sorted({*self._problems, problem})))

@@ -9,7 +9,7 @@ from itertools import combinations, product
 import re2
 
 from proxy.config.lint.finding import Finding
-from proxy.config.lint.subject import Subject
+from proxy.config.lint.subject import Subject, named
 from proxy.routing.criteria import compile_pattern
 from proxy.routing.match import path_segments, precedence, prefix_segments
 from proxy.routing.rewrite import parameter_name
@@ -53,15 +53,15 @@ def overlaps(subject: Subject) -> Iterator[Finding]:
                 "match",
             )
             continue
-        for first in others.values():
-            yield subject.at(
-                "MATCH001",
-                later,
-                f"and {first.id} (line {first.line}) both match {example(first, later)}, and "
-                "neither is more specific: the file order decides",
-                "make one of them narrower",
-                "match",
-            )
+        firsts = list(others.values())
+        yield subject.at(
+            "MATCH001",
+            later,
+            f"and {named(firsts)} both match {example(firsts[0], later)}, and neither is more "
+            "specific: the file order decides",
+            "make one of them narrower",
+            "match",
+        )
 
 
 def _pairs(level: list[Route], positions: dict[str, int]) -> Iterator[_Pair]:

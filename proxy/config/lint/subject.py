@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from proxy.config.lint.finding import RULES, Finding
+from proxy.config.yaml_scalar import printable
 from proxy.config.yaml_text import Document, Path, show_path
 from proxy.routing.route import Route, RouteFile
 from proxy.stages import Stage
@@ -34,8 +35,8 @@ class Subject:
             rule=rule,
             severity=RULES[rule].severity,
             key=show_path(path),
-            message=message,
-            mend=mend,
+            message=printable(message),
+            mend=printable(mend),
         )
 
     def at(self, rule: str, route: Route, message: str, mend: str = "", *below: str) -> Finding:
