@@ -139,6 +139,10 @@ class RawClient:
         """None, or how the proxy ended its direction: "closed" (FIN) or "reset" (RST)."""
         return self._ended
 
+    def buffered(self) -> int:
+        """Bytes that have come and were not read by the test yet."""
+        return len(self._unread)
+
     def read_until_close(self) -> bytes:
         """Return everything that is still to come."""
         while self._fill():

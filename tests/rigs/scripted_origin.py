@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import socket
+import ssl
 import struct
 import termios
 import threading
@@ -181,6 +182,10 @@ class Conversation:
             except OSError as error:
                 self.left.set()
                 raise PeerGone from error
+
+    def start_tls(self, context: ssl.SSLContext) -> None:
+        """Shake hands; what is recorded from now on is plaintext."""
+        self._sock = context.wrap_socket(self._sock, server_side=True)
 
     def half_close(self) -> None:
         """Send FIN and go on reading."""
