@@ -385,7 +385,12 @@ class ClientConnection(asyncio.Protocol):
             self._linger()
             return
         if not reusable:
-            self._close_softly()
+            if self.wire.draining:
+                # The client may have sent its next request before it could read that this was the
+                # last response: closing on it would erase the response.
+                self._linger()
+            else:
+                self._close_softly()
             return
         if self.tail is not None:
             rest, self.tail = self.tail, None
@@ -451,6 +456,8 @@ class ClientConnection(asyncio.Protocol):
 
     def _close_softly(self) -> None:
         self.phase = Phase.DEAF
+        # What is still in the buffers goes out first, unless the client does not take it.
+        self.linger_until = self.wire.now + self.wire.deadlines.write
         self.transport.close()
 
     def _linger(self) -> None:
@@ -490,7 +497,10 @@ class ClientConnection(asyncio.Protocol):
         if self.tunnel is not None:
             self.tunnel.check(now)
         elif self.phase is Phase.LINGER:
-            if now > self.linger_until or now - self.read_at > deadlines.linger_idle:
+            patience = deadlines.linger_idle
+            if self.wire.draining:
+                patience = min(patience, deadlines.drain_idle)
+            if now > self.linger_until or now - self.read_at > patience:
                 self.transport.abort()
         elif self.write_paused_at and now - self.write_paused_at > deadlines.write:
             self._give_up_writing()
@@ -503,6 +513,8 @@ class ClientConnection(asyncio.Protocol):
                 self._broken(RequestTimeout)
         elif self.exchange is None and self.phase is Phase.OPEN:
             self._check_idle(now)
+        elif self.linger_until and now > self.linger_until:
+            self.transport.abort()
 
     def _check_idle(self, now: float) -> None:
         deadlines = self.wire.deadlines
