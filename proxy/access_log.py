@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import threading
 from collections import deque
 from collections.abc import Mapping
@@ -64,11 +65,18 @@ class LogWriter:
 
     def _write(self, batch: list[Line]) -> None:
         # json escapes control characters, and ensure_ascii everything a terminal could trip over.
-        data = "".join(json.dumps(line, ensure_ascii=True) + "\n" for line in batch).encode("ascii")
-        while data:
-            try:
-                written = os.write(self._descriptor, data)
-            except OSError:
-                self.dropped += len(batch)
-                return
-            data = data[written:]
+        lines = [json.dumps(line, ensure_ascii=True).encode("ascii") + b"\n" for line in batch]
+        while lines:
+            data = lines.pop(0)
+            count = 1
+            # Other workers write to the same pipe, which keeps only so many bytes in one piece.
+            while lines and len(data) + len(lines[0]) <= select.PIPE_BUF:
+                data += lines.pop(0)
+                count += 1
+            while data:
+                try:
+                    written = os.write(self._descriptor, data)
+                except OSError:
+                    self.dropped += count + len(lines)
+                    return
+                data = data[written:]

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import os
 import queue
+import select
 import threading
 from typing import Any
 
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
-# Longest text of one value: a log line is for reading, and an attacker may choose its length.
-MAX_VALUE = 2000
+# Longest text of one value, and most items of one list.
+MAX_VALUE = 1000
+MAX_ITEMS = 10
 
 
 class LogWriter:
@@ -61,13 +63,24 @@ class LogWriter:
 
 def render(_: WrappedLogger, __: str, event: EventDict) -> str:
     """One line of pure ASCII: no byte of a value can end the line or steer a terminal."""
-    text = json.dumps({key: _short(value) for key, value in event.items()}, default=str)
-    return text.replace("\x7f", "\\u007f")
+    text = ""
+    # Workers write to the same pipe, which keeps only so many bytes in one piece: shorten until
+    # the line fits. An attacker may choose how long a value is, and a bad file has many problems.
+    for limit in (MAX_VALUE, 300, 60):
+        text = json.dumps({key: _short(value, limit) for key, value in event.items()}, default=str)
+        text = text.replace("\x7f", "\\u007f")
+        if len(text) < select.PIPE_BUF:
+            break
+    return text
 
 
-def _short(value: Any) -> Any:
-    if isinstance(value, str) and len(value) > MAX_VALUE:
-        return value[:MAX_VALUE] + "…"
+def _short(value: Any, limit: int) -> Any:
+    if isinstance(value, str) and len(value) > limit:
+        return value[:limit] + "…"
+    if isinstance(value, list | tuple):
+        shown = [_short(item, limit) for item in value[:MAX_ITEMS]]
+        more = len(value) - len(shown)
+        return [*shown, f"and {more} more"] if more else shown
     return value
 
 

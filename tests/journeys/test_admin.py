@@ -217,7 +217,8 @@ def test_the_data_port_knows_nothing_of_the_admin_listener(
     with socket.create_connection((host, int(port)), timeout=20) as client:
         client.sendall(
             f"GET {target} HTTP/1.1\r\nHost: {running.admin}\r\n"
-            f"X-Forwarded-Host: {running.admin}\r\nAuthorization: Bearer {running.token}\r\nConnection: close\r\n\r\n".encode()
+            f"X-Forwarded-Host: {running.admin}\r\nAuthorization: Bearer {running.token}\r\n"
+            "Connection: close\r\n\r\n".encode()
         )
         answer = b""
         while chunk := client.recv(65536):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import select
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.supervision.log import MAX_VALUE, LogWriter, event_log, render
+from proxy.supervision.log import LogWriter, event_log, render
 
 
 @given(st.text())
@@ -17,13 +18,27 @@ def test_a_line_is_printable_ascii_and_one_json_object(value: str) -> None:
     line = render(None, "info", {"event": "x_happened", "value": value})
     assert line.isascii()
     assert line.isprintable()
-    if len(value) <= MAX_VALUE:
+    if len(value) <= 60:
         assert json.loads(line)["value"] == value
 
 
-def test_a_long_value_is_cut() -> None:
-    line = render(None, "info", {"event": "x", "value": "a" * 100_000})
-    assert len(line) < 2 * MAX_VALUE
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param("a" * 100_000, id="text"),
+        pytest.param("\U0001f4a9" * 100_000, id="text_of_many_escapes"),
+        pytest.param(("problem " * 100,) * 500, id="list"),
+    ],
+)
+def test_a_long_value_is_cut_so_that_a_pipe_keeps_the_line_in_one_piece(value: object) -> None:
+    line = render(None, "info", {"event": "x", "value": value, "other": value})
+    assert len(line) < select.PIPE_BUF
+    assert json.loads(line)["event"] == "x"
+
+
+def test_many_problems_are_counted() -> None:
+    line = json.loads(render(None, "info", {"event": "x", "problems": tuple("abcdefghijklm")}))
+    assert line["problems"] == [*"abcdefghij", "and 3 more"]
 
 
 def test_an_event_carries_time_level_and_what_is_always_there() -> None:
