@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import html
-import json
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support import expected_conditions
 from selenium.webdriver.support.wait import WebDriverWait
 
 from tests.journeys.figway_process import FigwayProcess
+from tests.rigs.browser import complaints, open_browser, responses
 from tests.rigs.child import free_ports
 from tests.rigs.dokuwiki import ACCOUNT, start_dokuwiki
 from tests.rigs.shop import Answer, Visitor
@@ -246,43 +243,8 @@ def test_an_uploaded_picture_comes_back_byte_for_byte(wiki: Wiki) -> None:
 
 @pytest.fixture
 def browser(tmp_path: Path) -> Iterator[webdriver.Chrome]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    driver = shutil.which("chromedriver")
-    if chromium is None or driver is None:
-        pytest.fail("chromium and chromedriver are missing: .ci/install-system test")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for switch in (
-        *("headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run"),
-        *("disable-background-networking", "disable-component-update", "disable-sync"),
-        *("disable-dev-shm-usage", f"user-data-dir={tmp_path / 'profile'}"),
-        # Loopback only: whatever a page names elsewhere does not exist.
-        "host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
-    ):
-        options.add_argument(f"--{switch}")
-    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
-    chrome = webdriver.Chrome(options=options, service=Service(driver))
-    try:
+    with open_browser(tmp_path) as chrome:
         yield chrome
-    finally:
-        chrome.quit()
-
-
-def log_of(browser: webdriver.Chrome, kind: str) -> list[dict[str, Any]]:
-    entries: list[dict[str, Any]] = browser.get_log(kind)  # type: ignore[no-untyped-call]  # selenium's
-    return entries
-
-
-def responses(browser: webdriver.Chrome) -> list[tuple[str, int]]:
-    """Every response that the browser got over the network, as (address, status)."""
-    found = []
-    for entry in log_of(browser, "performance"):
-        message = json.loads(entry["message"])["message"]
-        if message["method"] == "Network.responseReceived":
-            response = message["params"]["response"]
-            if response["url"].startswith("http"):
-                found.append((response["url"], response["status"]))
-    return found
 
 
 def test_a_browser_reads_logs_in_and_writes(wiki: Wiki, browser: webdriver.Chrome) -> None:
@@ -317,9 +279,4 @@ def test_a_browser_reads_logs_in_and_writes(wiki: Wiki, browser: webdriver.Chrom
     assert [(url, status) for url, status in seen if status >= 400] == []
     assert any("css.php" in url for url, _ in seen)
     assert any("js.php" in url for url, _ in seen)
-    own_errors = [
-        entry["message"]
-        for entry in log_of(browser, "browser")
-        if entry["level"] == "SEVERE" and home in entry["message"]
-    ]
-    assert own_errors == []
+    assert complaints(browser, home) == []

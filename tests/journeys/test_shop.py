@@ -10,8 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.expected_conditions import text_to_be_present_in_element
+from selenium.webdriver.support.wait import WebDriverWait
 
 from tests.journeys.figway_process import FigwayProcess
+from tests.rigs.browser import complaints, open_browser, responses
 from tests.rigs.child import ROOT, free_ports
 from tests.rigs.shop import Answer, Visitor, seed_shop, start_catalog, start_shop
 
@@ -185,3 +189,31 @@ def test_trade_customers_keep_their_prices(street: Street) -> None:
         assert "Your trade price" in page.text
         visitor.post("/logout", csrf=visitor.token())
         assert side_of(visitor.get(street.product)) == "catalog"
+
+
+def test_a_browser_fills_a_cart_from_a_page_of_the_new_side(street: Street) -> None:
+    """The new page has no session; the shop's script brings the token and the count from PHP."""
+    with street.figway() as figway, open_browser(street.folder) as browser:
+        home = f"http://{figway.listen}"
+        move(figway, "product-page", 100)
+        wait = WebDriverWait(browser, 30)
+        browser.get(home + street.product)
+        wait.until(text_to_be_present_in_element((By.CSS_SELECTOR, "[data-account]"), "Log in"))
+        quantity = browser.find_element(By.NAME, "quantity")
+        quantity.clear()
+        quantity.send_keys("3")
+        browser.find_element(By.CSS_SELECTOR, ".add button").click()
+        wait.until(text_to_be_present_in_element((By.TAG_NAME, "h1"), "Your cart"))
+        browser.get(home + street.product)
+        wait.until(text_to_be_present_in_element((By.CSS_SELECTOR, "[data-cart]"), "3"))
+
+        seen = responses(browser)
+        assert [(url, status) for url, status in seen if status >= 400] == []
+        assert {url.removeprefix(home) for url, _ in seen} >= {
+            street.product,
+            "/cart",
+            "/api/visitor",
+            "/assets/style.css",
+            "/assets/shop.js",
+        }
+        assert complaints(browser, home) == []
