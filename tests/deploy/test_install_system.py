@@ -10,7 +10,7 @@ import pytest
 
 from tests.rigs.child import ROOT
 
-NEEDED = ("bash", "env", "tr", "sort", "mktemp", "cat", "rm", "sh")
+NEEDED = ("dirname", "bash", "env", "tr", "sort", "mktemp", "cat", "rm", "sh")
 
 
 @pytest.fixture
@@ -114,3 +114,33 @@ def test_an_unknown_job_is_refused(machine: Path) -> None:
     done = install(machine, "everything")
     assert done.returncode == 2
     assert "Say python, run or test" in done.stderr
+
+
+def test_a_machine_without_python_is_told_what_to_type(machine: Path) -> None:
+    stand_in(machine, "apt-get", "exit 99")
+    # What Ubuntu 22.04 brings is too old.
+    stand_in(machine, "python3", "exit 1")
+    done = subprocess.run(
+        [ROOT / ".ci" / "find-python"],
+        env={"PATH": str(machine), "TMPDIR": str(machine.parent)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "sudo apt-get install --no-install-recommends python3 python3-venv" in done.stderr
+    assert "No Python >= 3.11 with venv was found" in done.stderr
+    assert "PYTHON=/path/to/python3.12 make" in done.stderr
+
+
+def test_a_python_that_is_named_is_taken(machine: Path) -> None:
+    stand_in(machine, "python3", "exit 1")
+    stand_in(machine, "mine", "exit 0")
+    done = subprocess.run(
+        [ROOT / ".ci" / "find-python"],
+        env={"PATH": str(machine), "PYTHON": str(machine / "mine")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, str(machine / "mine"))
