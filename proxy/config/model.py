@@ -106,7 +106,7 @@ class HealthShape(Shape):
     """An active check of every endpoint, by the supervisor."""
 
     path: Annotated[str, AfterValidator(_origin_path)] = Field(
-        description="GET this; 2xx and 3xx are healthy."
+        description="GET this; 2xx is healthy."
     )
     interval: PositiveDuration = Field(
         default=_HEALTH.interval, description="Between two checks of one endpoint."
@@ -136,7 +136,7 @@ class UpstreamShape(Shape):
     """A named origin with one or more endpoints."""
 
     role: SideWord = Field(
-        default=Side.NEW, description="legacy for exactly one upstream: the monolith."
+        default=Side.NEW, description="Exactly one upstream is legacy: the monolith."
     )
     urls: list[Annotated[str, AfterValidator(upstream_url)]] = Field(
         min_length=1,
@@ -285,9 +285,9 @@ class RouteShape(Shape):
     """The unit of migration."""
 
     id: Id = Field(description="Names the flag, the metrics and the log lines. Unique.")
-    owner: Text = Field(default="", description="Who to ask. Shown by status and explain.")
+    owner: Text = Field(default="", description="Who to ask about this route.")
     match: MatchShape = Field(description="What a request must look like.")
-    new: str = Field(default="", description="The new upstream. Without it: always legacy.")
+    new: str = Field(default="", description="Name of the new upstream. Without it: always legacy.")
     stage: StageWord = Field(
         default=Stage.LEGACY, description="How far Git lets the route go; flags move inside it."
     )
@@ -329,11 +329,13 @@ class RouteShape(Shape):
 class RequestShape(Shape):
     """The request of a test."""
 
-    method: Method = Field(default="GET", description="The method.")
+    method: Method = Field(default="GET", description="The method, upper case.")
     url: Annotated[str, AfterValidator(request_url)] = Field(
         description="http(s)://host/path?query, percent-encoded as clients send it."
     )
-    headers: dict[HeaderName, MatchValue] = Field(default={}, description="Header name to value.")
+    headers: dict[HeaderName, MatchValue] = Field(
+        default={}, description="Header name to value; a cookie is the header Cookie."
+    )
     client_ip: Annotated[str, AfterValidator(client_address)] = Field(
         default="192.0.2.1", description="The client's address."
     )
@@ -342,7 +344,7 @@ class RequestShape(Shape):
 class StateShape(Shape):
     """The flags of a test. What is left out is not set."""
 
-    rollback_all: bool = Field(default=False, description="The one flag.")
+    rollback_all: bool = Field(default=False, description="Everything is rolled back.")
     rollback_groups: list[str] = Field(default=[], description="Groups that are rolled back.")
     rollback_routes: list[str] = Field(default=[], description="Routes that are rolled back.")
     percent: dict[str, StepPercent] = Field(
@@ -357,8 +359,8 @@ class ExpectShape(Shape):
 
     route: str | None = Field(default=None, description="Id of the route that matches.")
     upstream: str | None = Field(default=None, description="Name of the upstream that answers.")
-    reason: ReasonWord | None = Field(default=None, description="Why.")
-    side: SideWord | None = Field(default=None, description="legacy or new.")
+    reason: ReasonWord | None = Field(default=None, description="Why it came out so.")
+    side: SideWord | None = Field(default=None, description="Which side answers.")
     path: str | None = Field(default=None, description="The target that the upstream gets.")
 
     @model_validator(mode="after")
@@ -372,8 +374,10 @@ class CaseShape(Shape):
     """A request and what must become of it; run by `figway test`."""
 
     name: Text = Field(min_length=1, description="A sentence that says the rule.")
-    request: RequestShape = Field(description="The request.")
-    state: StateShape = Field(default=StateShape(), description="The flags.")
+    request: RequestShape = Field(description="What is asked.")
+    state: StateShape = Field(
+        default=StateShape(), description="The flags that are set; without it none is."
+    )
     expect: ExpectShape = Field(description="What must become of it.")
 
 

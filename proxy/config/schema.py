@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from proxy.config.model import FileShape
-from proxy.config.units import UNIT, show_duration, show_percent
+from proxy.config.units import UNIT, show_duration, show_percent, show_seconds, show_size
 
 # yaml-language-server understands draft-07 and below; pydantic writes 2020-12.
 DIALECT = "http://json-schema.org/draft-07/schema#"
@@ -23,10 +23,10 @@ _NULLABLE = {
 }
 _WRITE: dict[str, Callable[[Any], Any]] = {
     "duration": show_duration,
-    "seconds": lambda seconds: int(seconds) if seconds == int(seconds) else seconds,
+    "seconds": show_seconds,
     "percent": show_percent,
     "share": lambda share: show_percent(share * 100),
-    "size": lambda size: size,
+    "size": show_size,
 }
 
 
@@ -74,8 +74,10 @@ def _property(schema: _Schema, *, nullable: bool) -> _Schema:
     default = schema.pop("default", None)
     write = _WRITE.get(schema.get(UNIT, ""))
     converted: _Schema = _convert(schema)
-    # An empty default says "not set", and a mapping's default is that of its keys.
-    if default is not None and default not in ("", [], {}) and not isinstance(default, dict):
+    # An empty default says "not set", a mapping's default is that of its keys, and the only value
+    # there is says nothing about the key being left out.
+    silent = default is None or default in ("", [], {}) or isinstance(default, dict)
+    if not silent and "const" not in converted:
         converted["default"] = write(default) if write is not None else default
     return converted
 

@@ -115,6 +115,21 @@ def show_duration(seconds: float) -> str:
     return f"{seconds * 1000:g}ms" if seconds else "0s"
 
 
+def show_seconds(seconds: float) -> str | float:
+    """Write the value of a key whose name says seconds: days as days, the rest as a number."""
+    if seconds and seconds % _SECONDS["d"] == 0:
+        return show_duration(seconds)
+    return int(seconds) if seconds == int(seconds) else seconds
+
+
+def show_size(size: int) -> str | int:
+    """Write a size with the largest unit that divides it."""
+    for unit in ("GiB", "MiB", "KiB"):
+        if size and size % _BYTES[unit] == 0:
+            return f"{size // _BYTES[unit]}{unit}"
+    return size
+
+
 def show_percent(number: float) -> str:
     """Write 0..100 with its sign."""
     return f"{number:g}%"
