@@ -33,8 +33,10 @@ RESULTS = ROOT / "bench" / "results"
 def main(arguments: list[str] | None = None) -> int:
     """Run; 0 when everything could be measured, whether or not the targets were met."""
     options = _parser().parse_args(arguments)
-    # A plain kill must end the started servers too.
-    signal.signal(signal.SIGTERM, _interrupt)
+    # A plain kill must end the started servers too, and so must Ctrl-C where a shell that started
+    # this in the background has set it to be ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     try:
         report = measure(options.only or list(ROWS), quick=options.quick)
         print(as_text(report))
@@ -98,6 +100,9 @@ def _versions() -> dict[str, str]:
 
 
 def _interrupt(number: int, frame: object) -> None:
+    # Ending what was started takes a moment; an impatient second signal would leave some of it.
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

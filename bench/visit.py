@@ -40,8 +40,9 @@ class Visit(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """httptools: the answer is whole."""
-        assert self._answer is not None
-        self._answer.set_result(self._parser.get_status_code())
+        # An answer that nobody waits for any longer came too late to count.
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_result(self._parser.get_status_code())
 
     async def ask(self, request: bytes) -> int:
         """Send a request, return the status of its answer. Raises ConnectionError when closed."""

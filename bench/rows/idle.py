@@ -34,14 +34,15 @@ def measure_idle(run: Run) -> RowResult:
                 else tuple(entry.pid for entry in process_tree(runner.pid))
             )
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
-                before, after, alive = loop.run(_measure(runner.port, pids, size))
-            each = each_of[runner.name] = (after - before) * 1.024 / size
+                before, after, served, alive = loop.run(_measure(runner.port, pids, size))
+            each = each_of[runner.name] = (after - before) * 1.024 / max(served, 1)
             lost[runner.name] = size - alive
             lines.append(
                 (
                     runner.name,
                     f"{each:.1f} KB",
                     f"{before / 1024:.1f} -> {after / 1024:.1f} MiB",
+                    f"{served:,} of {size:,}",
                     f"{alive:,} of {size:,}",
                 )
             )
@@ -49,12 +50,13 @@ def measure_idle(run: Run) -> RowResult:
                 "kb_per_connection": each,
                 "rss_before_kib": before,
                 "rss_after_kib": after,
-                "answered_again": alive,
+                "served": served,
+                "served_again": alive,
             }
     return RowResult(
         name="idle",
         title=f"{size:,} idle kept-alive connections, each served once",
-        header=("proxy", "memory of each", "RSS before -> with all", "answered again afterwards"),
+        header=("proxy", "memory of each", "RSS before -> with all", "served", "served again"),
         lines=tuple(lines),
         targets=(
             Target(
@@ -64,7 +66,7 @@ def measure_idle(run: Run) -> RowResult:
                 unit="KB",
             ),
             Target(
-                what="connections that Figway lost while idle",
+                what="connections that Figway did not take, or lost while idle",
                 value=lost["figway"],
                 bound=0,
             ),
@@ -77,8 +79,8 @@ def measure_idle(run: Run) -> RowResult:
     )
 
 
-async def _measure(port: int, pids: tuple[int, ...], size: int) -> tuple[int, int, int]:
-    """Resident KiB before and with the crowd, and how many of it were answered once more."""
+async def _measure(port: int, pids: tuple[int, ...], size: int) -> tuple[int, int, int, int]:
+    """Resident KiB before and with the crowd, how many were served, and how many once more."""
     async with Crowd(port, 200) as warm:
         await warm.ask_everyone()
     before = sum(memory_kib(pid) for pid in pids)
@@ -87,4 +89,4 @@ async def _measure(port: int, pids: tuple[int, ...], size: int) -> tuple[int, in
         await asyncio.sleep(1)
         after = sum(memory_kib(pid) for pid in pids)
         alive = await crowd.ask_everyone()
-    return before, after, alive
+    return before, after, crowd.served, alive
