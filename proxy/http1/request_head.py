@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 _METHODS: Final[dict[bytes, str]] = {}
 _KNOWN_OPTIONS: Final = frozenset({b"keep-alive", b"close", b"upgrade", b"te"})
 _OTHER_VERSION: Final = re.compile(rb"HTTP/(?!1\.[01])[0-9]\.[0-9]")
-_OTHER_VERSION_BEGUN: Final = re.compile(rb"HTTP/(?!1\.[01])[0-9](\.[0-9]?)?")
+_OTHER_VERSION_BEGUN: Final = re.compile(rb"HTTP/([02-9](\.[0-9]?)?|1\.[2-9])")
 _METHOD_CHARACTERS: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-")
 
 

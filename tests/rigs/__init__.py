@@ -1,1 +1,1 @@
-"""Rigs: clients, origins and faults that speak exact bytes, for tests of what goes over the wire."""
+"""Rigs: clients, origins and faults that speak exact bytes, to test what goes over the wire."""

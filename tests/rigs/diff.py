@@ -217,8 +217,8 @@ def _aiohttp(stream: bytes, parser_class: type, **options: object) -> list[Messa
 
 def _compare(stream: bytes, readers: dict[str, Callable[[], list[Message]]]) -> list[Message]:
     results = {name: read() for name, read in readers.items()}
-    # A message that the end of the stream interrupts is reported by some parsers with the bytes they
-    # had, by others not at all: what must agree is that none of them takes it for a whole one.
+    # A message that the end of the stream interrupts is reported by some parsers with the bytes
+    # they had, by others not at all: what must agree is that none takes it for a whole one.
     whole = {name: [m for m in messages if m.complete] for name, messages in results.items()}
     first_name, first = next(iter(whole.items()))
     for name, messages in whole.items():

@@ -1,7 +1,7 @@
 """A TCP proxy that does harm on purpose: toxiproxy's toxics, seeded, between any two peers.
 
-Toxics of one direction are applied in the order given. Time that a toxic takes is waited for on an event
-that closing the rig sets, so a test never outlives its rig.
+Toxics of one direction are applied in the order given. Time that a toxic takes is waited for on an
+event that closing the rig sets, so a test never outlives its rig.
 """
 
 from __future__ import annotations
@@ -163,8 +163,8 @@ class _Pump:
 class FaultProxy:
     """Listens on a port of its own and forwards to `target`. Use as a context manager.
 
-    `upward` is applied to what the connecting side sends, `downward` to what it receives. Both may be
-    replaced at any time and count for later connections. `down` refuses connections from then on.
+    `upward` is applied to what the connecting side sends, `downward` to what it receives. Both may
+    be replaced at any time and count for later connections. `down` refuses further connections.
     """
 
     def __init__(

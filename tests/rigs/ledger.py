@@ -1,8 +1,8 @@
 """Client and origin number every request and write down what became of it.
 
-Lost: the client got success and the origin lacks the request, or the origin executed it and the client got
-neither a whole response nor a visible failure. Duplicated: an unsafe request executed more than once. Torn:
-a response that looks whole and has the wrong bytes. (http.md, section 5.)
+Lost: the client got success and the origin lacks the request, or the origin executed it and the
+client got neither a whole response nor a visible failure. Duplicated: an unsafe request executed
+more than once. Torn: a response that looks whole and has the wrong bytes.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Ledger:
         return head + b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
 
     def exchange(self, client: RawClient, number: int, size: int = 0) -> bool:
-        """Send request `number`, read the answer, write the outcome down. False: connection is over."""
+        """Send request `number`, read the answer, note the outcome. False: no more here."""
         try:
             client.send(self.request(number, size))
             response = client.read_response(self.methods[number])

@@ -1,7 +1,7 @@
 """A TCP origin that records exact bytes and plays a script on every connection.
 
-Threads and blocking sockets on purpose: a script reads top to bottom like the conversation it is, and
-every wait in it is a wait for bytes or for an event of the test.
+Threads and blocking sockets on purpose: a script reads top to bottom like the conversation it is,
+and every wait in it is a wait for bytes or for an event of the test.
 """
 
 from __future__ import annotations
@@ -441,7 +441,7 @@ def blackhole() -> Iterator[int]:
         listener.listen(0)
         address = listener.getsockname()
         try:
-            # The queue of a backlog of 0 holds one connection; the second SYN already stays unanswered.
+            # The queue of a backlog of 0 holds one connection; the second SYN stays unanswered.
             for _ in range(3):
                 filler = socket.socket()
                 filler.setblocking(False)

@@ -63,7 +63,8 @@ def test_what_is_not_http_is_named_so() -> None:
 
 
 def test_the_origin_records_requests_and_exact_bytes() -> None:
-    post = b"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX: y\r\n\r\n"
+    post = b"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    post += b"2\r\nok\r\n0\r\nX: y\r\n\r\n"
     with ScriptedOrigin(answer(OK)) as origin, RawClient(("127.0.0.1", origin.port)) as client:
         client.send(post + GET)
         assert [r.body for r in client.read_responses(["POST", "GET"])] == [b"ok", b"ok"]
@@ -83,7 +84,8 @@ def test_the_origin_records_requests_and_exact_bytes() -> None:
         ),
         pytest.param(b"GET / HTTP/1.1\r\nHost: a\r\nX: y\r\n z\r\n\r\n", id="obs-fold"),
         pytest.param(
-            b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;\nx\r\nhello\r\n0\r\n\r\n",
+            b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"5;\nx\r\nhello\r\n0\r\n\r\n",
             id="chunk-line",
         ),
         pytest.param(b"GET /\x80 HTTP/1.1\r\nHost: a\r\n\r\n", id="target-byte"),
@@ -109,7 +111,8 @@ def test_diff_agrees_on_what_is_clear() -> None:
     )
     assert [(m.start[0], m.body) for m in found] == [(b"POST", b"abc"), (b"GET", b"")]
     answers = responses_in(
-        b"HTTP/1.1 103 E\r\n\r\nHTTP/1.1 204 N\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+        b"HTTP/1.1 103 E\r\n\r\nHTTP/1.1 204 N\r\n\r\n"
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
         b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nto the end",
         ["GET"] * 3,
     )

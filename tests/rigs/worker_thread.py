@@ -11,13 +11,13 @@ from dataclasses import replace
 from typing import Any, Self
 
 import uvloop
-from proxy.routing.table import RouteTable
-from proxy.worker import Worker
 
 from flags.snapshot import NOTHING_SET, FlagSnapshot
 from proxy.routing.route import Match, PathKind, PathMatch, Route, RouteFile, Upstream
+from proxy.routing.table import RouteTable
 from proxy.settings import Settings
 from proxy.stages import Side
+from proxy.worker import Worker
 
 CATCH_ALL = Route(id="monolith", match=Match(path=PathMatch(kind=PathKind.PREFIX, value="/")))
 
@@ -44,7 +44,7 @@ class WorkerThread:
         self._listener.setblocking(False)
         self.address: tuple[str, int] = self._listener.getsockname()
         self._thread = threading.Thread(target=self._loop.run_forever, name="worker", daemon=True)
-        # What the event loop could not deliver anywhere: a bug in the proxy, whatever the client saw.
+        # What the event loop could not deliver: a bug in the proxy, whatever the client saw.
         self.unhandled: list[dict[str, Any]] = []
         self.worker: Worker
 

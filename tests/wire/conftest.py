@@ -17,8 +17,8 @@ from tests.rigs.raw_client import RawClient, Response
 from tests.rigs.scripted_origin import OK, Received, Script, ScriptedOrigin, answer
 from tests.rigs.worker_thread import WorkerThread, all_to
 
-# Short enough that no test waits, long enough that a busy machine does not trip over them. Tests of a
-# deadline shorten that one.
+# Short enough that no test waits, long enough that a busy machine does not trip over them. Tests of
+# a deadline shorten that one.
 PATIENT = Deadlines(
     header=10.0,
     body_idle=10.0,
@@ -76,7 +76,7 @@ class Wire:
     def settle(self) -> None:
         """Make sure that everything the proxy has sent so far is in the origin's books.
 
-        A request that is sent now arrives after whatever went before; then nothing may be left unread.
+        A request that is sent now arrives after whatever went before; then nothing may be unread.
         """
         seen = len(self.origin.requests)
         assert (

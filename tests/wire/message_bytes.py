@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-# Follows a faulty request on the same connection; it must never run when that one was refused, and exactly
-# once when it was accepted.
+# Follows a faulty request on the same connection; it must never run when that one was refused, and
+# exactly once when it was accepted.
 CANARY = b"GET /canary HTTP/1.1\r\nHost: a\r\n\r\n"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.rigs.scripted_origin import answer
+from tests.rigs.scripted_origin import Conversation, answer, closed_port
 from tests.rigs.worker_thread import all_to
 from tests.wire.conftest import MakeWire, Wire, limited, short
 from tests.wire.message_bytes import CANARY, chunked, get, in_chunks, ok, post, sized
@@ -90,8 +90,6 @@ def test_C3_a_request_that_cannot_be_served_is_answered_instead_of_asked_on(
     make_wire: MakeWire,
 ) -> None:
     """Admitted and routed first: when the upstream is down, the body is not sent for nothing."""
-    from tests.rigs.scripted_origin import closed_port
-
     wire = make_wire(routes=all_to(f"http://127.0.0.1:{closed_port()}"))
     with wire.client() as client:
         client.send(post(EXPECT + b"Content-Length: 1000000\r\n"))
@@ -114,10 +112,10 @@ def test_2C_67_a_client_that_is_asked_and_never_sends_is_408(make_wire: MakeWire
 def test_C3_a_final_response_before_the_body_is_relayed_and_ends_the_connection(
     make_wire: MakeWire,
 ) -> None:
-    def script(conversation: object) -> None:
-        conversation.read_head()  # type: ignore[attr-defined]  # a Conversation
-        conversation.send(ok(b"no").replace(b"200 OK", b"401 No"))  # type: ignore[attr-defined]  # same
-        conversation.wait_until_left()  # type: ignore[attr-defined]  # same
+    def script(conversation: Conversation) -> None:
+        conversation.read_head()
+        conversation.send(ok(b"no").replace(b"200 OK", b"401 No"))
+        conversation.wait_until_left()
 
     wire = make_wire(script)
     with wire.client() as client:

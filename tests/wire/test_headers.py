@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from tests.rigs.scripted_origin import answer
+from tests.rigs.worker_thread import all_to
 from tests.wire.conftest import SETTINGS, MakeWire, Wire, limited, own_fields
 from tests.wire.message_bytes import CANARY, get, ok, post, sized
 
@@ -268,10 +269,8 @@ def test_B4_others_with_similar_names_pass(wire: Wire, via: bytes) -> None:
 
 
 def test_B4_a_proxy_whose_legacy_is_itself_stops_after_one_hop(make_wire: MakeWire) -> None:
-    from tests.rigs.worker_thread import all_to
-
     wire = make_wire()
-    wire.proxy.change(routes=all_to("http://127.0.0.1:%d" % wire.proxy.address[1]))
+    wire.proxy.change(routes=all_to(f"http://127.0.0.1:{wire.proxy.address[1]}"))
     assert wire.ask(get()).status == 508
 
 
@@ -483,6 +482,66 @@ def test_2C_74_a_thousand_ranges_are_forwarded_once(wire: Wire) -> None:
     assert wire.origin.one_request().values(b"range") == [ranges]
 
 
+CONDITIONAL = [
+    pytest.param(
+        b'If-None-Match: "x", W/"y"\r\n',
+        b'HTTP/1.1 304 Not Modified\r\nETag: W/"y"\r\nVary: Accept, *\r\n\r\n',
+        id="if-none-match",
+    ),
+    pytest.param(
+        b"If-Modified-Since: Sat, 29 Oct 1994 19:43:31 GMT\r\n",
+        b"HTTP/1.1 200 OK\r\nLast-Modified: Sun, 30 Oct 1994 00:00:00 GMT\r\n"
+        b"Content-Length: 2\r\n\r\nok",
+        id="if-modified-since",
+    ),
+    pytest.param(
+        b'If-Match: "a"\r\nIf-Unmodified-Since: x\r\n',
+        b"HTTP/1.1 412 Precondition Failed\r\nContent-Length: 0\r\n\r\n",
+        id="if-match",
+    ),
+    pytest.param(
+        b'Range: bytes=2-3\r\nIf-Range: "z"\r\n',
+        b"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 2-3/9\r\n"
+        b"Content-Length: 2\r\n\r\nxx",
+        id="range",
+    ),
+    pytest.param(
+        b"Range: bytes=0-1,4-5\r\n",
+        b"HTTP/1.1 206 Partial Content\r\nContent-Type: multipart/byteranges; boundary=b\r\n"
+        b"Content-Length: 5\r\n\r\n--b--",
+        id="ranges",
+    ),
+    pytest.param(
+        b"Range: bytes=99-\r\n",
+        b"HTTP/1.1 416 Range Not Satisfiable\r\nContent-Range: bytes */9\r\n"
+        b"Content-Length: 0\r\n\r\n",
+        id="unsatisfiable",
+    ),
+    pytest.param(
+        b"Authorization: Digest username=x\r\n",
+        b'HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm="a", Digest\r\n'
+        b"WWW-Authenticate: Negotiate\r\nContent-Length: 0\r\n\r\n",
+        id="authentication",
+    ),
+    pytest.param(
+        b"Cache-Control: no-cache, only-if-cached\r\nPragma: no-cache\r\n",
+        b"HTTP/1.1 405 Method Not Allowed\r\nAllow: POST\r\nAge: 5\r\nWarning: 110 x\r\n"
+        b"Content-Length: 0\r\n\r\n",
+        id="allow-and-caching",
+    ),
+]
+
+
+@pytest.mark.parametrize(("fields", "response"), CONDITIONAL)
+def test_B18_what_client_and_origin_negotiate_is_theirs(
+    make_wire: MakeWire, fields: bytes, response: bytes
+) -> None:
+    wire = make_wire(answer(response))
+    assert wire.ask(get(fields=fields)).raw == response
+    sent = [tuple(line.split(b": ", 1)) for line in fields.split(b"\r\n")[:-1]]
+    assert own_fields(wire.origin.one_request())[1:] == sent
+
+
 def test_B17_a_redirect_with_cookies_and_gzip_comes_back_as_it_is(make_wire: MakeWire) -> None:
     body = gzip.compress(b"moved")
     fields = (
@@ -516,7 +575,7 @@ def test_B20_an_error_page_holds_no_byte_of_the_request(wire: Wire, request_byte
     with wire.client() as client:
         client.send(request_bytes)
         answer = client.read_until_close()
-    assert answer.startswith(b"HTTP/1.1 4") or answer.startswith(b"HTTP/1.1 5")
+    assert answer.startswith((b"HTTP/1.1 4", b"HTTP/1.1 5"))
     assert b"script" not in answer.lower()
 
 

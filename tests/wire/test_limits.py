@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -42,7 +43,7 @@ def test_D6_a_client_that_pipelines_without_reading_is_held_back(make_wire: Make
     with wire.client(receive_buffer=4096, send_buffer=4096) as client:
         client.sock.settimeout(0.5)
         sent = 0
-        with pytest.raises(TimeoutError):
+        with suppress(TimeoutError):
             while sent < 64 << 20:
                 sent += client.sock.send(request * 16)
     assert sent < 64 << 20

@@ -69,14 +69,14 @@ async def test_an_address_is_its_own_answer(names: NameService) -> None:
     assert names.questions == 0
 
 
-async def test_an_answer_is_remembered(names: NameService, clock: Clock) -> None:
+async def test_D8_an_answer_is_remembered(names: NameService, clock: Clock) -> None:
     resolver = Resolver("legacy", 80)
     for _ in range(3):
         assert await resolver.addresses() == ("10.0.0.1", "10.0.0.2")
     assert names.questions == 1
 
 
-async def test_a_name_that_moves_is_followed(names: NameService, clock: Clock) -> None:
+async def test_D8_a_name_that_moves_is_followed(names: NameService, clock: Clock) -> None:
     resolver = Resolver("legacy", 80)
     await resolver.addresses()
     names.answer = ("10.0.0.9",)
@@ -88,7 +88,7 @@ async def test_a_name_that_moves_is_followed(names: NameService, clock: Clock) -
 
 
 @pytest.mark.parametrize("answer", [NXDOMAIN, ()], ids=["nxdomain", "empty"])
-async def test_a_name_that_vanishes_keeps_its_last_address(
+async def test_D8_a_name_that_vanishes_keeps_its_last_address(
     names: NameService, clock: Clock, answer: Answer
 ) -> None:
     resolver = Resolver("legacy", 80)
@@ -101,7 +101,7 @@ async def test_a_name_that_vanishes_keeps_its_last_address(
     assert names.questions == 6
 
 
-async def test_a_failing_name_service_is_not_asked_for_every_connection(
+async def test_D8_a_failing_name_service_is_not_asked_for_every_connection(
     names: NameService, clock: Clock
 ) -> None:
     resolver = Resolver("legacy", 80)
@@ -119,7 +119,7 @@ async def test_a_failing_name_service_is_not_asked_for_every_connection(
     assert await resolver.addresses() == ("10.0.0.9",)
 
 
-async def test_a_hanging_name_service_holds_nobody_up_who_knows_an_address(
+async def test_D8_a_hanging_name_service_holds_nobody_up_who_knows_an_address(
     names: NameService, clock: Clock
 ) -> None:
     resolver = Resolver("legacy", 80)

@@ -143,7 +143,7 @@ def test_2A_35_trailers_without_end_take_no_memory(process: WorkerProcess) -> No
 
 
 def test_D3_a_worker_that_runs_out_of_descriptors_pauses_and_serves_on() -> None:
-    """256 descriptors, 400 connections: those over the room wait, none is refused, nothing spins."""
+    """256 descriptors, 400 connections: those over the room wait, none is refused, no spinning."""
     with ExitStack() as stack:
         origin = stack.enter_context(ScriptedOrigin())
         worker = stack.enter_context(

@@ -1,4 +1,4 @@
-"""Request lines, targets and Host (http.md 1B, 2B; RFC 9112, 3): read exactly, forwarded exactly."""
+"""Request lines, targets and Host (http.md 1B, 2B; RFC 9112, 3): read and forwarded exactly."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
-"""What carries the bytes: unix sockets, TLS to upstreams, TLS from clients (issue 2; http.md H13)."""
+"""What carries the bytes: unix sockets, TLS to upstreams, TLS from clients (http.md H13)."""
 
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.rigs.certificates import Authority
-from tests.rigs.scripted_origin import OK, Conversation, ScriptedOrigin
+from tests.rigs.scripted_origin import OK, Conversation, ScriptedOrigin, answer
 from tests.rigs.worker_thread import WorkerThread, all_to
 from tests.wire.conftest import SETTINGS, TIMEOUTS, MakeWire, Wire
 from tests.wire.message_bytes import CANARY, get, ok, sized
@@ -139,18 +138,19 @@ def test_a_tls_handshake_that_stalls_is_504(make_wire: MakeWire, authority: Auth
 
 
 @pytest.fixture
-def tls_wire(authority: Authority, make_wire: MakeWire) -> Iterator[Wire]:
+def tls_wire(authority: Authority, make_wire: MakeWire) -> Wire:
     """A proxy whose own listener speaks TLS."""
     shown = authority.sign("localhost")
     settings = replace(SETTINGS, tls_certificate=str(shown.certificate), tls_key=str(shown.key))
-    yield make_wire(settings=settings)
+    return make_wire(settings=settings)
 
 
 def test_clients_may_speak_tls(tls_wire: Wire, authority: Authority) -> None:
     context = authority.client_context()
     context.set_alpn_protocols(["h2", "http/1.1"])
     with tls_wire.client(tls=context) as client:
-        assert client.sock.selected_alpn_protocol() == "http/1.1"  # type: ignore[attr-defined]  # wrapped
+        assert isinstance(client.sock, ssl.SSLSocket)
+        assert client.sock.selected_alpn_protocol() == "http/1.1"
         client.send(sized(b"hello" * 50_000) + CANARY)
         assert [r.status for r in client.read_responses(["POST", "GET"])] == [200, 200]
     upload, _ = tls_wire.origin.requests
@@ -198,8 +198,6 @@ def test_a_response_cut_upstream_is_cut_for_a_tls_client(
 
 
 def test_large_responses_pass_through_tls(tls_wire: Wire, authority: Authority) -> None:
-    from tests.rigs.scripted_origin import answer
-
     body = bytes(range(256)) * 20_000
     tls_wire.origin.script = answer(ok(body))
     with tls_wire.client(tls=authority.client_context()) as client:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
@@ -139,12 +141,12 @@ def test_A14_a_cut_response_is_cut_toward_the_client(
         client.send(get(version=version))
         # Either nothing usable reached the client (502), or a response that it can tell is cut.
         try:
-            got = client.read_response()
+            outcome = client.read_response().status
         except Truncated as cut:
-            if version == b"1.0":
-                assert not cut.clean
-        else:
-            assert got.status == 502
+            # Without a length or chunks only RST can tell (1.0); FIN will do otherwise.
+            framed = cut.response is not None and cut.response.has(b"content-length")
+            outcome = 0 if not cut.clean or version == b"1.1" or framed else 200
+        assert outcome in (0, 502)
     assert len(wire.origin.requests) == 1
 
 
@@ -177,8 +179,9 @@ def test_A15_a_cut_after_the_client_saw_the_beginning_is_visible(
         seen.set()
         rest = client.read_until_close()
         assert b"\r\n0\r\n" not in rest
-        if version == b"1.0" or b"content-length" not in start.lower():
-            assert version == b"1.1" or client.ended == "reset" or b"Content-Length" in start
+        # A length or missing last chunk tells by itself; without either only RST does.
+        framed = b"content-length" in start.lower() or b"chunked" in start.lower()
+        assert framed or client.ended == "reset"
 
 
 def test_A13_bytes_after_a_whole_response_end_the_connection(make_wire: MakeWire) -> None:
@@ -318,7 +321,6 @@ def test_C2_te_never_goes_out_where_no_body_may_be(make_wire: MakeWire, response
     assert not answered.has(b"transfer-encoding")
 
 
-INTERIM = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\nX-\xe9: 1\r\n\r\n"
 HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n"
 
 
@@ -425,10 +427,8 @@ def test_2D_92_a_close_delimited_response_cut_by_rst_is_cut(make_wire: MakeWire)
     wire = make_wire(answer_then_reset(b"HTTP/1.0 200 OK\r\n\r\n", b"part"))
     with wire.client() as client:
         client.send(get())
-        try:
+        with suppress(Truncated):
             assert client.read_response().status == 502
-        except Truncated:
-            pass
 
 
 def test_A15_a_chunked_response_is_close_delimited_for_http_1_0(make_wire: MakeWire) -> None:
@@ -484,8 +484,6 @@ UNREACHABLE = [
 def test_E11_an_upstream_that_gives_no_response(
     make_wire: MakeWire, script: object, status: int, method: bytes
 ) -> None:
-    from dataclasses import replace
-
     wire = make_wire(script, timeouts=replace(TIMEOUTS, first_byte=0.3))  # type: ignore[arg-type]  # a script
     with wire.client() as client:
         client.send(sized(b"hello", method=method))
@@ -507,8 +505,6 @@ def test_E11_an_unknown_name_is_502(make_wire: MakeWire) -> None:
 
 
 def test_E11_a_blackhole_is_504(make_wire: MakeWire) -> None:
-    from dataclasses import replace
-
     with blackhole() as port:
         patience = replace(TIMEOUTS, connect=0.3)
         wire = make_wire(routes=all_to(f"http://127.0.0.1:{port}", timeouts=patience))
