@@ -122,6 +122,7 @@ def sentence(error: ErrorDetails) -> str:
             return f"must be a mapping of keys to values{got}"
         case "enum" | "literal_error":
             choices = [word.strip("'") for word in _choices(context["expected"])]
+            choices = ["true" if word == "True" else word for word in choices]
             near = suggestion(value, tuple(choices)) if isinstance(value, str) else ""
             listed = " or ".join(filter(None, (", ".join(choices[:-1]), choices[-1])))
             only = "must be one of" if len(choices) > 1 else "must be"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, Strict, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Strict, model_validator
 
 from proxy.config import paths
 from proxy.config.addresses import client_address, request_url, upstream_url
@@ -32,6 +32,7 @@ from proxy.config.shapes import (
     exactly_one,
     one_key,
     one_of,
+    one_spelling,
     token,
 )
 from proxy.config.units import PositiveDuration, Share, StepPercent
@@ -211,7 +212,7 @@ class MatchShape(Shape):
     methods: list[Method] = Field(
         default=[], min_length=1, description="Methods, upper case. GET does not include HEAD."
     )
-    headers: dict[HeaderName, ValueMatchShape] = Field(
+    headers: Annotated[dict[HeaderName, ValueMatchShape], BeforeValidator(one_spelling)] = Field(
         default={}, min_length=1, description="Header name to value; all must match."
     )
     query: dict[ParameterName, ValueMatchShape] = Field(
@@ -333,7 +334,7 @@ class RequestShape(Shape):
     url: Annotated[str, AfterValidator(request_url)] = Field(
         description="http(s)://host/path?query, percent-encoded as clients send it."
     )
-    headers: dict[HeaderName, MatchValue] = Field(
+    headers: Annotated[dict[HeaderName, MatchValue], BeforeValidator(one_spelling)] = Field(
         default={}, description="Header name to value; a cookie is the header Cookie."
     )
     client_ip: Annotated[str, AfterValidator(client_address)] = Field(

@@ -124,6 +124,17 @@ def _match_value(text: str) -> str:
     return text
 
 
+def one_spelling(value: object) -> object:
+    """Refuse two keys that are one header: the later would silently win."""
+    if isinstance(value, dict):
+        seen: dict[str, str] = {}
+        for name in value:
+            first = seen.setdefault(str(name).lower(), str(name))
+            if first != name:
+                raise ValueError(f"{first} and {name} are one header: names ignore case")
+    return value
+
+
 Id = Annotated[
     str,
     AfterValidator(identifier),

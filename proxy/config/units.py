@@ -112,7 +112,10 @@ def show_duration(seconds: float) -> str:
         count = seconds / _SECONDS[unit]
         if count >= 1 and count == int(count):
             return f"{int(count)}{unit}"
-    return f"{seconds * 1000:g}ms" if seconds else "0s"
+    if not seconds:
+        return "0s"
+    count, unit = (seconds, "s") if seconds >= 1 else (seconds * 1000, "ms")
+    return f"{count:.6f}".rstrip("0").rstrip(".") + unit
 
 
 def show_seconds(seconds: float) -> str | float:

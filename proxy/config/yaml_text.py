@@ -24,7 +24,6 @@ MAX_DEPTH = 32
 
 Key = str | int
 Path = tuple[Key, ...]
-Plain = str | int | float | bool | None | dict[str, "Plain"] | list["Plain"]
 
 _UNREADABLE = re.compile(
     "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
