@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from sys import intern
 from types import MappingProxyType
 from typing import Final
 
@@ -55,17 +56,10 @@ class CompiledRoute:
     # None: every method.
     methods: frozenset[str] | None
     criteria: tuple[Criterion, ...]
-    # Set only where a request may lack a value that the rewrite needs.
-    rewriter: Rewriter | None
-    # The decision that no flag can change (complete, ambiguous target).
-    settled: Decision | None
-    group: str
-    id: str
-    # The decision that no cohort can change (no new side, stages legacy and shadow).
-    parked: Decision | None
-    never: Cohort | None
-    always: Cohort | None
+    # Nothing but flags decides: `rewriter`, `settled`, `parked`, `never` and `always` are not set.
+    plain: bool
     live: bool
+    group: str
     # The name of the flag.
     flag: str
     ceiling: int
@@ -78,6 +72,16 @@ class CompiledRoute:
     bucket_out: Decision
     live_new: Decision
 
+    # Set only where a request may lack a value that the rewrite needs.
+    rewriter: Rewriter | None
+    # The decision that no flag can change (complete, ambiguous target).
+    settled: Decision | None
+    # The decision that no cohort can change (no new side, stages legacy and shadow).
+    parked: Decision | None
+    never: Cohort | None
+    always: Cohort | None
+
+    id: str
     rollback_all: Decision
     # Every decision this route can come to, here or at dispatch.
     by_reason: MappingProxyType[Reason, Decision]
@@ -115,6 +119,7 @@ def compile_route(
     always_so = settled or parked
     flag = route.group or route.id
     return CompiledRoute(
+        plain=all(each is None for each in (fallible, settled, parked, never, always)),
         methods=_method_set(route.match.methods),
         criteria=criteria,
         rewriter=fallible,
@@ -128,7 +133,8 @@ def compile_route(
         flag=flag,
         ceiling=min(BASIS_POINTS, round(route.max_percent * 100)),
         sticky=sticky_reader(route),
-        hash_prefix=f"{flag}:",
+        # One object for all routes of a group.
+        hash_prefix=intern(f"{flag}:"),
         bucket_in=always_so or by_reason[Reason.BUCKET_IN],
         bucket_out=always_so or by_reason[Reason.BUCKET_OUT],
         live_new=always_so or by_reason.get(Reason.LIVE) or by_reason[Reason.BUCKET_IN],

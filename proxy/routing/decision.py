@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flags.evaluate import BASIS_POINTS, bucket_of
 from flags.snapshot import FlagSnapshot
-from proxy.routing.compiled import Decision
+from proxy.routing.compiled import CompiledRoute, Decision
 from proxy.routing.facts import RequestFacts
 from proxy.routing.table import RouteTable
 from proxy.stages import Reason
@@ -18,25 +18,14 @@ def decide(table: RouteTable, flags: FlagSnapshot, facts: RequestFacts) -> Decis
     The first hit wins, in the order of `Reason`. Everything missing ends on legacy.
     """
     route = table.find(facts)
-    rewriter = route.rewriter
-    lacks_value = rewriter is not None and rewriter.path(facts) is None
-
-    if route.settled is not None:
-        return route.by_reason[Reason.REWRITE_VALUE_MISSING] if lacks_value else route.settled
-    if flags.rollback_all:
-        return route.rollback_all
-    if route.group and route.group in flags.rollback_groups:
-        return route.by_reason[Reason.ROLLBACK_GROUP]
-    if flags.rollback_routes and route.id in flags.rollback_routes:
-        return route.by_reason[Reason.ROLLBACK_ROUTE]
-    if route.parked is not None:
-        return (lacks_value and route.parked_alone) or route.parked
-    if lacks_value:
-        return route.by_reason[Reason.REWRITE_VALUE_MISSING]
-    if route.never is not None and route.never.perhaps_holding(facts) is not None:
-        return route.by_reason[Reason.COHORT_NEVER]
-    if route.always is not None and route.always.holding(facts) is not None:
-        return route.by_reason[Reason.COHORT_ALWAYS]
+    if not route.plain:
+        decision = _by_policy(route, flags, facts)
+        if decision is not None:
+            return decision
+    elif flags.rollback_all or flags.rollback_groups or flags.rollback_routes:
+        decision = _rolled_back(route, flags)
+        if decision is not None:
+            return decision
 
     said = flags.group_basis_points if route.group else flags.route_basis_points
     if route.live:
@@ -56,3 +45,32 @@ def decide(table: RouteTable, flags: FlagSnapshot, facts: RequestFacts) -> Decis
             return route.by_reason[Reason.NO_STICKY_KEY]
         key = sticky
     return route.bucket_in if bucket_of(route.hash_prefix + key) < threshold else route.bucket_out
+
+
+def _by_policy(route: CompiledRoute, flags: FlagSnapshot, facts: RequestFacts) -> Decision | None:
+    """What stage, rollback, rewrite and cohorts say; None when it is left to the percentage."""
+    lacks_value = route.rewriter is not None and route.rewriter.path(facts) is None
+    if route.settled is not None:
+        return route.by_reason[Reason.REWRITE_VALUE_MISSING] if lacks_value else route.settled
+    rolled_back = _rolled_back(route, flags)
+    if rolled_back is not None:
+        return rolled_back
+    if route.parked is not None:
+        return (lacks_value and route.parked_alone) or route.parked
+    if lacks_value:
+        return route.by_reason[Reason.REWRITE_VALUE_MISSING]
+    if route.never is not None and route.never.perhaps_holding(facts) is not None:
+        return route.by_reason[Reason.COHORT_NEVER]
+    if route.always is not None and route.always.holding(facts) is not None:
+        return route.by_reason[Reason.COHORT_ALWAYS]
+    return None
+
+
+def _rolled_back(route: CompiledRoute, flags: FlagSnapshot) -> Decision | None:
+    if flags.rollback_all:
+        return route.rollback_all
+    if route.group and route.group in flags.rollback_groups:
+        return route.by_reason[Reason.ROLLBACK_GROUP]
+    if route.id in flags.rollback_routes:
+        return route.by_reason[Reason.ROLLBACK_ROUTE]
+    return None

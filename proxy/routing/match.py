@@ -105,9 +105,10 @@ class PivotGroup:
         return _first(sorted((*_all_of(chosen), *self.others), key=_rank), method, facts)
 
 
-# Routes with the same path, in order of precedence. Mostly a plain tuple: an object around it would
-# cost one more memory access per lookup, which is what a lookup in a large table consists of.
-Group = tuple[CompiledRoute, ...] | PivotGroup
+# Routes with the same path, in order of precedence: the only one that can be reached, some, or
+# many. No object is put around them: it would cost one more memory access per lookup, and that is
+# what a lookup in a large table consists of.
+Group = CompiledRoute | tuple[CompiledRoute, ...] | PivotGroup
 
 
 def _group(
@@ -115,16 +116,23 @@ def _group(
 ) -> Group:
     """Order routes and index them where that pays. `spent` names have the same value in all."""
     ordered = tuple(sorted(routes, key=_rank))
+    if ordered[0].methods is None and not ordered[0].criteria:
+        # It takes everything; those behind it are never reached.
+        return ordered[0]
     return (_pivot(ordered, spent) if len(ordered) >= _PIVOT_FROM else None) or ordered
 
 
 def _all_of(group: Group) -> tuple[CompiledRoute, ...]:
-    return group.routes if isinstance(group, PivotGroup) else group
+    if isinstance(group, PivotGroup):
+        return group.routes
+    return (group,) if isinstance(group, CompiledRoute) else group
 
 
 def _first(
-    routes: Iterable[CompiledRoute] | PivotGroup, method: str, facts: RequestFacts
+    routes: Iterable[CompiledRoute] | CompiledRoute | PivotGroup, method: str, facts: RequestFacts
 ) -> CompiledRoute | None:
+    if isinstance(routes, CompiledRoute):
+        return routes
     if isinstance(routes, PivotGroup):
         return routes.first(method, facts)
     for route in routes:
@@ -180,6 +188,10 @@ class _Node:
     literals: dict[str, _Node] | None = None
     # The step that any non-empty segment may take.
     parameter: _Node | None = None
+    # In place of `parameter`: the templates that end with such a segment, where nothing goes on.
+    ending: Group | None = None
+    # Whether a segment may fit both a literal and a parameter here.
+    forks: bool = False
     templates: Group | None = None
     # The prefixes that end here or before, longest first.
     prefixes: tuple[Group, ...] = ()
@@ -199,10 +211,17 @@ class _Node:
         self.prefixes = (_group(self.prefix_routes), *above) if self.prefix_routes else above
         for node in (self.literals or {}).values():
             node.seal(self.prefixes)
-        if self.parameter is not None:
-            # A prefix is literal, so nothing below a parameter is under another prefix than its own
-            # walk has seen already.
-            self.parameter.seal(self.prefixes)
+        parameter = self.parameter
+        if parameter is None:
+            return
+        self.forks = self.literals is not None
+        # A prefix is literal: nothing below a parameter is under another one than those above.
+        parameter.seal(self.prefixes)
+        if parameter.literals is None and parameter.parameter is None and not parameter.ending:
+            self.parameter, self.ending = None, parameter.templates
+
+
+_NOTHING_BELOW = _Node()
 
 
 class Level:
@@ -251,16 +270,23 @@ class Level:
             node = self._trie
             prefixes: tuple[Group, ...] = ()
             templates: Group | None = None
+            ending: Group | None = None
             for segment in path.split("/"):
                 literals = node.literals
                 child = None if literals is None else literals.get(segment)
-                parameter = node.parameter
-                if parameter is None or not segment:
-                    if child is None:
+                if child is None:
+                    if not segment:
                         break
+                    if node.parameter is not None:
+                        node = node.parameter
+                    elif node.ending is not None:
+                        ending = node.ending
+                        node = _NOTHING_BELOW
+                        continue
+                    else:
+                        break
+                elif not node.forks or not segment:
                     node = child
-                elif child is None:
-                    node = parameter
                 else:
                     found = self._find_on_many_ways(path, method, facts)
                     if found is not None:
@@ -269,7 +295,7 @@ class Level:
                     break
                 prefixes = node.prefixes
             else:
-                templates = node.templates
+                templates = ending or node.templates
             if templates is not None:
                 found = _first(templates, method, facts)
                 if found is not None:
@@ -306,19 +332,24 @@ class Level:
         assert self._trie is not None
         prefixes: tuple[Group, ...] = ()
         nodes = [self._trie]
+        templates: list[Group] = []
         for segment in path.split("/"):
             following: list[_Node] = []
+            templates = []
             for node in nodes:
                 child = None if node.literals is None else node.literals.get(segment)
                 if child is not None:
                     following.append(child)
                 if node.parameter is not None and segment:
                     following.append(node.parameter)
+                if node.ending is not None and segment:
+                    templates.append(node.ending)
             for node in following:
                 if len(node.prefixes) > len(prefixes):
                     prefixes = node.prefixes
             nodes = following
-        return [node.templates for node in nodes if node.templates is not None], prefixes
+        templates += [node.templates for node in nodes if node.templates is not None]
+        return templates, prefixes
 
 
 def _template_node(top: _Node, template: str) -> _Node:
