@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import datetime
 import os
+import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 from importlib.metadata import version
@@ -92,11 +94,24 @@ def _command(names: list[str], *, quick: bool) -> str:
 
 
 def _versions() -> dict[str, str]:
-    found = {"figway": version("figway"), "python": ".".join(map(str, sys.version_info[:3]))}
+    found = {
+        "figway": f"{version('figway')}{_revision()}",
+        "python": ".".join(map(str, sys.version_info[:3])),
+    }
     found |= {peer.name: peer.version() for peer in PEERS}
     found |= {"uvloop": version("uvloop"), "httptools": version("httptools")}
     found["wrk"] = printed_version(require("wrk", "wrk"), "-v")
     return found
+
+
+def _revision() -> str:
+    """Which commit was measured, nothing outside a clone."""
+    git = shutil.which("git")
+    if git is None:
+        return ""
+    asked = [git, "-C", str(ROOT), "describe", "--always", "--dirty=, changed"]
+    done = subprocess.run(asked, capture_output=True, text=True, check=False)
+    return f" ({done.stdout.strip()})" if done.returncode == 0 else ""
 
 
 def _interrupt(number: int, frame: object) -> None:
