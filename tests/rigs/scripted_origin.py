@@ -62,6 +62,8 @@ class Conversation:
         self._changed = changed
         self.received = bytearray()
         self.requests: list[Received] = []
+        # Where the last whole request ended in `received`.
+        self.whole_bytes = 0
         # Set when the proxy sent FIN or RST; `was_reset` tells which.
         self.left = threading.Event()
         self.was_reset = False
@@ -153,6 +155,7 @@ class Conversation:
         )
         with self._changed:
             self.requests.append(whole)
+            self.whole_bytes += len(raw)
             self._changed.notify_all()
         return whole
 
@@ -392,8 +395,8 @@ class ScriptedOrigin:
         return b"".join(bytes(c.received) for c in list(self.conversations))
 
     def mark(self) -> list[int]:
-        """Where every connection stands now; for `since`."""
-        return [len(c.received) for c in self.conversations]
+        """How far every connection has got in whole requests; for `since`."""
+        return [c.whole_bytes for c in self.conversations]
 
     def since(self, mark: list[int]) -> list[bytes]:
         """What every connection received after `mark`; those that received nothing are left out."""
