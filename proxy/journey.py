@@ -9,16 +9,12 @@ from proxy.errors import (
     BrokenResponse,
     ClientDisconnected,
     ClientError,
-    ConnectFailed,
-    ConnectTimeout,
-    FirstByteTimeout,
     PoolExhausted,
     ProxyError,
-    UpstreamClosed,
     UpstreamError,
 )
 from proxy.http1.client_side import HOLD_BYTES, ClientConnection
-from proxy.http1.fields import values
+from proxy.http1.identity import identity_lines
 from proxy.http1.refusal import OPTIONS_HERE
 from proxy.http1.request import CHUNKED, NO_BODY, Request
 from proxy.http1.response_head import CHUNKED as RESPONSE_CHUNKED
@@ -26,10 +22,10 @@ from proxy.http1.response_head import UNTIL_CLOSE, ResponseHead
 from proxy.http1.tunnel import Tunnel
 from proxy.http1.upstream_side import Asker, UpstreamConnection
 from proxy.http1.wire import Exchange
+from proxy.recovery import fallback_cause, may_ask_again, may_ask_another, may_fall_back, may_repeat
 from proxy.routing.decision import decide
 from proxy.routing.rewrite import upstream_target
-from proxy.routing.route import FallbackCause
-from proxy.stages import Reason, Side, Stage
+from proxy.stages import Reason, Side
 
 if TYPE_CHECKING:
     from proxy.generation import Generation
@@ -37,22 +33,6 @@ if TYPE_CHECKING:
     from proxy.routing.decision import Decision
 
 _LAST_CHUNK: Final = b"0\r\n\r\n"
-_CONNECT_CAUSES: Final = (ConnectFailed, ConnectTimeout, PoolExhausted)
-_NOTHING_SENT: Final = (ConnectFailed, ConnectTimeout)
-_FALLBACK_OF_ERROR: Final[dict[type[ProxyError], FallbackCause]] = {
-    ConnectFailed: FallbackCause.CONNECT,
-    ConnectTimeout: FallbackCause.CONNECT,
-    PoolExhausted: FallbackCause.STATUS_503,
-    UpstreamClosed: FallbackCause.STATUS_502,
-    BrokenResponse: FallbackCause.STATUS_502,
-    FirstByteTimeout: FallbackCause.STATUS_504,
-}
-_FALLBACK_OF_STATUS: Final = {
-    500: FallbackCause.STATUS_500,
-    502: FallbackCause.STATUS_502,
-    503: FallbackCause.STATUS_503,
-    504: FallbackCause.STATUS_504,
-}
 
 
 class Journey(Exchange, Asker):
@@ -64,7 +44,6 @@ class Journey(Exchange, Asker):
 
     __slots__ = (
         "_attempts",
-        "_fell_back",
         "_out",
         "_replay",
         "chunked_out",
@@ -73,6 +52,7 @@ class Journey(Exchange, Asker):
         "decision",
         "endpoint",
         "error",
+        "fell_back",
         "first_byte_at",
         "generation",
         "head_sent",
@@ -96,7 +76,8 @@ class Journey(Exchange, Asker):
         self.first_byte_at = 0.0
         self.error: type[ProxyError] | None = None
         self._attempts = 0
-        self._fell_back = ""
+        # Why legacy answered for the new side; empty when it did not.
+        self.fell_back = ""
         self._replay: list[bytes] | None = None
         self._out: list[bytes] = []
 
@@ -121,7 +102,7 @@ class Journey(Exchange, Asker):
             return
         if request.expects_continue and not request.received:
             self.client.send_continue()
-        if request.length != NO_BODY and self._may_repeat():
+        if request.length != NO_BODY and may_repeat(request, decision):
             self._replay = []
         self._dispatch()
 
@@ -293,15 +274,12 @@ class Journey(Exchange, Asker):
     def response_head(self, head: ResponseHead) -> None:
         """Relay the head, or take the answer as a reason to fall back."""
         request = self.request
-        decision = self.decision
         status = head.status
         self.first_byte_at = time.perf_counter()
         if self.error is not None:  # the client left; the upstream may finish
             return
-        if status >= 500 and decision.side is Side.NEW:
-            cause = _FALLBACK_OF_STATUS.get(status)
-            if cause is not None and self._fall_back(cause):
-                return
+        if status >= 500 and self._fall_back(status):
+            return
         self.status = status
         out = self._out
         out.append(head.status_line())
@@ -326,7 +304,8 @@ class Journey(Exchange, Asker):
                     out.append(b"Transfer-Encoding: chunked\r\n")
                     self.chunked_out = True
         if request.minted_device_id:
-            self._hand_out_identity(head)
+            wire = self.generation.wire
+            out.append(identity_lines(request, head.fields, wire.settings, tls=self.client.tls))
         if not request.keep_alive or self.generation.wire.draining or not request.complete:
             request.keep_alive = False
             out.append(b"Connection: close\r\n\r\n")
@@ -337,23 +316,6 @@ class Journey(Exchange, Asker):
         # One piece: a system call takes a few large pieces faster than many small ones.
         self._out = [b"".join(out)]
         self.head_sent = True
-
-    def _hand_out_identity(self, head: ResponseHead) -> None:
-        # A cookie in a response that a shared cache may store would make one client of many.
-        request = self.request
-        if not request.may_get_a_cookie():
-            return
-        control = b",".join(values(head.fields, b"cache-control")).lower()
-        if not control:
-            self._out.append(b"Cache-Control: private\r\n")
-        elif not any(word in control for word in (b"private", b"no-store", b"no-cache")):
-            return
-        settings = self.generation.wire.settings
-        secure = "; Secure" if self.client.tls else ""
-        self._out.append(
-            f"Set-Cookie: {settings.cookie_name}={request.minted_device_id}; Path=/; "
-            f"Max-Age={settings.cookie_max_age}; HttpOnly; SameSite=Lax{secure}\r\n".encode("ascii")
-        )
 
     def response_body(self, chunk: bytes) -> None:
         """Relay a piece of the body."""
@@ -426,7 +388,7 @@ class Journey(Exchange, Asker):
         self.generation.accounts.upstream_error(self.decision, error)
         if (
             failed is not None
-            and error in _NOTHING_SENT
+            and may_ask_another(error)
             and self._attempts < len(self.pool.endpoints)
             and self.pool.retries.withdraw()
         ):
@@ -446,14 +408,8 @@ class Journey(Exchange, Asker):
         if self.head_sent:
             self._cut(error)
             return
-        # RFC 9110, 9.2.2: "A proxy MUST NOT automatically retry non-idempotent requests." A reused
-        # connection that dies without a byte was most likely closed by the other end before our
-        # request.
         if (
-            error is UpstreamClosed
-            and reused
-            and not answered
-            and self._may_repeat()
+            may_ask_again(error, self.request, self.decision, reused=reused, answered=answered)
             and self._replayable()
             and self.pool.retries.withdraw()
         ):
@@ -463,16 +419,12 @@ class Journey(Exchange, Asker):
             return
         self._give_up(error)
 
-    def _may_repeat(self) -> bool:
-        return self.request.is_safe() or self.decision.route.idempotent
-
     def _replayable(self) -> bool:
         # Nothing of the body has gone out, or all of it is still here.
         return self._replay is not None or self.request.received == self.request.held
 
     def _give_up(self, error: type[ProxyError]) -> None:
-        cause = _FALLBACK_OF_ERROR.get(error)
-        if cause is not None and self.decision.side is Side.NEW and self._fall_back(cause, error):
+        if self._fall_back(error):
             return
         self.error = error
         self.status = error.status
@@ -481,30 +433,25 @@ class Journey(Exchange, Asker):
         self._account()
         self.client.refuse_and_go_on(error, reusable=reusable)
 
-    def _fall_back(self, cause: FallbackCause, error: type[ProxyError] | None = None) -> bool:
-        """Let legacy answer instead, if that is allowed and harmless."""
-        decision, request = self.decision, self.request
+    def _fall_back(self, fault: type[ProxyError] | int) -> bool:
+        """Let legacy answer instead, if the route wants it and it does no harm."""
+        decision, accounts = self.decision, self.generation.accounts
+        cause = fallback_cause(decision, fault)
+        if cause is None:
+            return False
         route = decision.route
-        policy = route.fallback
-        if policy is None or cause not in policy.when or route.stage is Stage.COMPLETE:
-            return False
-        if request.method not in policy.methods or request.upgrade:
-            return False
-        accounts = self.generation.accounts
-        harmless = self._may_repeat() or error in _CONNECT_CAUSES
-        if (
-            not harmless
-            or not self._replayable()
-            or self.error is not None
-            or not accounts.fallback_budget(route).withdraw()
+        if not (
+            may_fall_back(self.request, decision, fault)
+            and self._replayable()
+            and accounts.fallback_budget(route).withdraw()
         ):
             accounts.fallback_refused(route, cause)
             return False
-        if error is None:
+        if isinstance(fault, int):
             accounts.upstream_status(decision, cause)
         self._leave_upstream()
         self._out = []
-        self._fell_back = str(cause)
+        self.fell_back = str(cause)
         accounts.fell_back(route, cause)
         self.decision = self.generation.table.sent_to_legacy(decision, Reason.FALLBACK)
         self._attempts = 0
@@ -528,11 +475,6 @@ class Journey(Exchange, Asker):
     def _account(self) -> None:
         self.generation.wire.in_flight -= 1
         self.generation.accounts.request_ended(self)
-
-    @property
-    def fell_back(self) -> str:
-        """Why legacy answered for the new side; empty when it did not."""
-        return self._fell_back
 
     def __repr__(self) -> str:
         return f"<Journey {self.request.method} {self.request.path} [{self.decision.reason}]>"
