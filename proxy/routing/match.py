@@ -251,7 +251,7 @@ class Level:
                     regexes.append(route)
         trie.seal()
         self._exact = {path: _group(some) for path, some in exact.items()}
-        self._trie = trie if top.literals or top.parameter else None
+        self._trie = trie if top.literals or top.parameter or top.ending else None
         self._regexes = RegexRoutes(regexes) if regexes else None
         self._root = _group(root) if root else None
 

@@ -163,6 +163,26 @@ def test_a_more_specific_path_whose_other_criteria_fail_gives_way() -> None:
     assert found(routes, get("/a/b/c")) == "monolith"
 
 
+@pytest.mark.parametrize(
+    ("templates", "url", "wanted"),
+    [
+        pytest.param(["/{a}"], "/x", "r0", id="one parameter alone"),
+        pytest.param(["/{a}/{b}"], "/x/y", "r0", id="two parameters"),
+        pytest.param(["/{a}/{b}", "/{a}"], "/x", "r1", id="a shorter one beside a longer one"),
+        pytest.param(["/{a}/{b}", "/{a}"], "/x/y", "r0", id="and the longer one"),
+        pytest.param(["/{a}/x", "/{a}/{b}"], "/1/x", "r0", id="literal below a parameter"),
+        pytest.param(["/{a}/x", "/{a}/{b}"], "/1/y", "r1", id="parameter beside it"),
+        pytest.param(["/a/{b}", "/{a}/b"], "/a/b", "r0", id="both ways, file order decides"),
+        pytest.param(["/a/{b}", "/{a}/b"], "/c/b", "r1", id="only the other way"),
+        pytest.param(["/a/b/{c}", "/a/{b}"], "/a/b", "r1", id="a literal way that ends nowhere"),
+        pytest.param(["/a/{b}"], "/a/b/c", "monolith", id="longer than the template"),
+    ],
+)
+def test_templates_beside_each_other(templates: list[str], url: str, wanted: str) -> None:
+    routes = table(*(route(f"r{n}", where) for n, where in enumerate(templates)))
+    assert found(routes, get(url)) == wanted
+
+
 def test_a_host_whose_routes_all_fail_gives_way_to_the_next_host() -> None:
     routes = table(
         route("exact-host", "= /x", hosts=("a.shop.example",)),
