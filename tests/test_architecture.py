@@ -21,7 +21,14 @@ HOUSE: tuple[tuple[int, str, tuple[str, ...]], ...] = (
     (
         3,
         "data plane",
-        ("proxy.worker", "proxy.journey", "proxy.generation", "proxy.accounts", "proxy.access_log"),
+        (
+            "proxy.worker",
+            "proxy.journey",
+            "proxy.recovery",
+            "proxy.generation",
+            "proxy.accounts",
+            "proxy.access_log",
+        ),
     ),
     (2, "wire", ("proxy.http1",)),
     (2, "config", ("proxy.config",)),
