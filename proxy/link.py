@@ -109,10 +109,15 @@ class Ready:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Applied:
-    """Every request that this worker decides from now on sees this revision or a later one."""
+    """Every request that this worker decides from now on sees these revisions or later ones.
+
+    Flags never wait for a route table that is still being compiled, so there are two: `revision` is
+    the newest Apply whose flags are in use, `routes_revision` the newest whose routes are.
+    """
 
     revision: int
     config_revision: str
+    routes_revision: int = 0
     type: Literal["applied"] = "applied"
 
 

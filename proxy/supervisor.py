@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import signal
 import socket
+import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,6 +106,8 @@ class Supervisor:
     async def run(self) -> int:
         """Serve until a signal ends it; return the exit code."""
         self._handle_signals()
+        # Reading a large routes.yaml happens in a thread; a rollback may not wait long for its turn.
+        sys.setswitchinterval(0.001)
         runner: web.AppRunner | None = None
         watch = Watch(
             (self._paths.config, self._paths.flags, self._paths.sentinel), self._file_changed

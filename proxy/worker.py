@@ -11,6 +11,7 @@ import socket
 import ssl
 import sys
 import time
+from collections import deque
 from collections.abc import Callable
 
 import uvloop
@@ -223,11 +224,12 @@ class WorkerProcess:
         self._id = 0
         self._log: LogWriter | None = None
         self._table: RouteTable | None = None
-        self._pending: list[Apply] = []
-        self._compiling = False
+        self._routes_revision = 0
+        self._newest: Apply | None = None
+        self._uncompiled: deque[Apply] = deque()
+        self._compiling: asyncio.Task[None] | None = None
         self._ended = asyncio.Event()
         self._draining: asyncio.Task[None] | None = None
-        self._compile_task: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Serve until told to stop, or until the supervisor is gone."""
@@ -251,11 +253,15 @@ class WorkerProcess:
             case Start():
                 self._start(message)
             case Apply():
-                self._pending.append(message)
-                if not self._compiling:
-                    self._next_state()
+                self._newest = message
+                if message.routes is not None:
+                    self._uncompiled.append(message)
+                    self._compile_next()
+                # A rollback does not wait for a table that is still being compiled.
+                if self._table is not None:
+                    self._apply(self._table)
             case Heartbeat():
-                if self._worker is not None and not self._pending:
+                if self._worker is not None and self._table is not None:
                     self._worker.wire.proven_at = time.monotonic()
             case Collect():
                 if self._worker is not None:
@@ -275,41 +281,40 @@ class WorkerProcess:
         self._log.start()
         self._worker = Worker(message.settings, worker=message.worker, log=self._log)
 
-    def _next_state(self) -> None:
-        # A table of thousands of routes takes a while to compile: that happens in a thread, and
-        # states that arrive meanwhile wait in order behind it.
-        while self._pending:
-            message = self._pending[0]
-            if message.routes is not None:
-                self._compiling = True
-                self._compile_task = asyncio.get_running_loop().create_task(
-                    self._compile(message), name="compile routes"
-                )
-                return
-            self._pending.pop(0)
-            self._apply(message)
+    def _compile_next(self) -> None:
+        # A table of thousands of routes takes a while to compile: that happens in a thread.
+        if self._uncompiled and (self._compiling is None or self._compiling.done()):
+            message = self._uncompiled.popleft()
+            self._compiling = asyncio.get_running_loop().create_task(
+                self._compile(message), name="compile routes"
+            )
 
     async def _compile(self, message: Apply) -> None:
         assert message.routes is not None
         self._table = await asyncio.to_thread(RouteTable.compile, message.routes)
-        self._compiling = False
-        self._pending.pop(0)
-        self._apply(message)
+        self._routes_revision = message.revision
+        self._apply(self._table)
         # What a table consists of lives until the next one: the collector need not walk it again.
         gc.collect()
         gc.freeze()
-        self._next_state()
+        asyncio.get_running_loop().call_soon(self._compile_next)
 
-    def _apply(self, message: Apply) -> None:
-        worker, table = self._worker, self._table
+    def _apply(self, table: RouteTable) -> None:
+        worker, newest = self._worker, self._newest
         assert worker is not None
-        assert table is not None
+        assert newest is not None
         first = worker.generation is None
-        worker.apply(message.revision, table, message.flags, message.unhealthy)
+        worker.apply(newest.revision, table, newest.flags, newest.unhealthy)
         if first:
             worker.listen(self._listener)
             self._send(Ready(worker=self._id, pid=os.getpid()))
-        self._send(Applied(revision=message.revision, config_revision=table.revision))
+        self._send(
+            Applied(
+                revision=newest.revision,
+                config_revision=table.revision,
+                routes_revision=self._routes_revision,
+            )
+        )
 
     def _begin_drain(self, seconds: float) -> None:
         if self._draining is None:

@@ -71,8 +71,11 @@ class Acknowledgement:
 class Publication:
     """A state that was sent to every worker, and who has confirmed it."""
 
-    def __init__(self, revision: int, workers: Sequence[WorkerProcess]) -> None:
+    def __init__(
+        self, revision: int, workers: Sequence[WorkerProcess], *, has_routes: bool
+    ) -> None:
         self.revision = revision
+        self._has_routes = has_routes
         self.began = time.perf_counter()
         self.open = {worker.pid: worker.number for worker in workers}
         self.acks: list[Ack] = []
@@ -80,7 +83,8 @@ class Publication:
         self._settle()
 
     def confirm(self, worker: WorkerProcess) -> None:
-        if worker.pid in self.open and worker.applied_revision >= self.revision:
+        applied = worker.routes_revision if self._has_routes else worker.applied_revision
+        if worker.pid in self.open and applied >= self.revision:
             del self.open[worker.pid]
             ms = (time.perf_counter() - self.began) * 1000
             self.acks.append(Ack(worker=worker.number, pid=worker.pid, ms=round(ms, 3)))
@@ -233,9 +237,10 @@ class Crew:
 
     def _heard(self, worker: WorkerProcess, message: Message) -> None:
         match message:
-            case Applied(revision=revision, config_revision=config_revision):
-                worker.applied_revision = revision
-                worker.config_revision = config_revision
+            case Applied():
+                worker.applied_revision = message.revision
+                worker.routes_revision = message.routes_revision
+                worker.config_revision = message.config_revision
                 for wait in tuple(self._waits):
                     wait.confirm(worker)
             case Counters(id=number, tally=tally):
@@ -266,7 +271,7 @@ class Crew:
             routes=state.routes if routes is None else routes,
             unhealthy=state.unhealthy if unhealthy is None else unhealthy,
         )
-        wait = Publication(revision, self.workers)
+        wait = Publication(revision, self.workers, has_routes=routes is not None)
         self._waits.append(wait)
         message = replace(self._apply, routes=routes)
         for worker in self.workers:

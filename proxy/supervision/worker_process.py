@@ -44,6 +44,7 @@ class WorkerProcess:
         )
         # The last state that it said it uses.
         self.applied_revision = 0
+        self.routes_revision = 0
         self.config_revision = ""
         # What it had counted when it last answered; a dead worker's numbers are not lost.
         self.tally = TallySnapshot()

@@ -118,7 +118,7 @@ MESSAGES = [
     pytest.param(Drain(seconds=0.5), id="drain"),
     pytest.param(Stop(), id="stop"),
     pytest.param(Ready(worker=0, pid=12), id="ready"),
-    pytest.param(Applied(revision=5, config_revision="abc"), id="applied"),
+    pytest.param(Applied(revision=5, config_revision="abc", routes_revision=3), id="applied"),
     pytest.param(Counters(id=1, tally=TallySnapshot()), id="counters_empty"),
     pytest.param(Counters(id=1, tally=tally(300)), id="counters_many"),
     pytest.param(Drained(), id="drained"),
