@@ -88,6 +88,8 @@ def _find_php() -> str:
 
 def _seed(php: str) -> None:
     if (SHOP_DATA / "shop.sqlite").exists():
+        if "RUN_PRODUCTS" in os.environ:
+            print("The shop is seeded already, RUN_PRODUCTS is for a new one: make clean")
         return
     products = os.environ.get("RUN_PRODUCTS", "2000")
     print(f"Seeding the shop with {products} products ...", flush=True)
@@ -243,8 +245,10 @@ def main() -> int:
     try:
         _serve(stop, services)
     except (RunError, ServiceError) as error:
-        print(f"make run: {error}", file=sys.stderr, flush=True)
-        status = 1
+        # Whoever stops us in the middle of seeding is not told that seeding failed.
+        if not stop.asked():
+            print(f"make run: {error}", file=sys.stderr, flush=True)
+            status = 1
     finally:
         if services:
             print("Stopping ...", flush=True)

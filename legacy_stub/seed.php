@@ -134,6 +134,7 @@ if (!is_dir(dirname($path)) && !mkdir(dirname($path), 0755, true)) {
 }
 // Written beside and moved into place, so that a shop never opens half a database.
 $unfinished = $path . '.' . getmypid();
+register_shutdown_function(fn () => @unlink($unfinished));
 $pdo = new PDO('sqlite:' . $unfinished, null, null, [PDO::ATTR_ERRMODE => PDO::ERRMODE_EXCEPTION]);
 $pdo->exec('PRAGMA synchronous = OFF');
 $pdo->exec((string) file_get_contents(__DIR__ . '/schema.sql'));
