@@ -93,6 +93,8 @@ class FileProvider:
         # The time of the change, so that an old file that comes back (a restored backup, a fresh
         # container) is not newer than a rollback. Within a process a change always counts as newer.
         changed = self.path.stat().st_mtime_ns
+        if self._content is None:
+            return changed
         if content == self._content:
             return max(changed, self._state.revision)
         return max(changed, self._state.revision + 1)

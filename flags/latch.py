@@ -46,7 +46,11 @@ class Hold:
         match self.source:
             case Source.FLAG:
                 key = "rollback" if self.scope == ALL else f"the rollback of {self.scope}"
-                return f"set {key} to false where it was set ({self.actor or 'the flag source'})"
+                where = self.actor or "the flag source"
+                return (
+                    f"set {key} to false where it was set ({where}); if it is false there already,"
+                    " save it again: what is older than the rollback does not end it"
+                )
             case Source.SENTINEL:
                 resume = f"figway resume {as_option(self.scope)}"
                 return f"remove the sentinel file ({self.actor or 'ROLLBACK'}), then {resume}"

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from flags.file import FileProvider, FlagFileError
+from flags.latch import NOT_HELD
 from flags.provider import NOTHING_SAID, Flag, FlagProvider, FlagState, hold_missing
 
 
@@ -111,6 +112,23 @@ def test_an_old_file_in_a_new_process_is_not_newer(path: Path) -> None:
     path.write_text("rollback: false\n")
     os.utime(path, ns=(5, 5))
     assert FileProvider(path).load().revision == 5
+    last_good = FlagState(revision=9, rollback=True)
+    assert FileProvider(path, last_good=last_good).refresh().state.revision == 5
+
+
+def test_a_restored_old_file_does_not_end_the_rollback_that_a_newer_one_started(
+    path: Path,
+) -> None:
+    path.write_text("rollback: true\n")
+    state = FileProvider(path).load()
+    latch = NOT_HELD.observe(state, now=1.0, source_name="flags.yaml")
+    path.write_text("rollback: false\n")
+    os.utime(path, ns=(5, 5))
+    old = FileProvider(path, last_good=state).refresh().state
+    assert latch.observe(old, now=2.0, source_name="flags.yaml").rollback_all
+    os.utime(path, ns=(state.revision + 1, state.revision + 1))
+    saved_again = FileProvider(path, last_good=state).refresh().state
+    assert not latch.observe(saved_again, now=3.0, source_name="flags.yaml").rollback_all
 
 
 def test_setting_a_percentage_rewrites_the_file_with_its_comments(path: Path) -> None:

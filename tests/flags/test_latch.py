@@ -62,7 +62,8 @@ def test_resume_leaves_what_a_flag_started_and_says_how_that_ends() -> None:
     assert [each.source for each in resumed.remaining] == [Source.FLAG]
     assert resumed.latch.rollback_all
     assert resumed.remaining[0].how_to_lift() == (
-        "set rollback to false where it was set (flags.yaml)"
+        "set rollback to false where it was set (flags.yaml); if it is false there already, save it"
+        " again: what is older than the rollback does not end it"
     )
 
 
@@ -118,9 +119,7 @@ def test_groups_and_routes_have_flags_of_their_own() -> None:
     off = FlagState(revision=2, groups={"g": Flag(rollback=False)}, routes={})
     latch = latch.observe(off, now=2.0, source_name="flags.yaml")
     assert (latch.rollback_groups, latch.rollback_routes) == (frozenset(), {"r"})
-    assert latch.holds[0].how_to_lift() == (
-        "set the rollback of route:r to false where it was set (flags.yaml)"
-    )
+    assert "set the rollback of route:r to false" in latch.holds[0].how_to_lift()
 
 
 @pytest.mark.parametrize("scope", ["", "everything", "group:"])
