@@ -7,7 +7,6 @@ import socket
 import struct
 import time
 from collections import deque
-from enum import IntEnum
 from typing import TYPE_CHECKING, Final, cast
 
 from httptools import (
@@ -23,8 +22,10 @@ from proxy.errors import (
     ClientError,
     HeadersTooLarge,
     ProxyError,
-    RequestTimeout,
 )
+from proxy.http1 import patience
+from proxy.http1.diagnosis import why_malformed, why_no_method
+from proxy.http1.phase import Phase
 from proxy.http1.refusal import CONTINUE, refusal
 from proxy.http1.request import CHUNKED, Request
 from proxy.http1.request_head import HeadReader
@@ -36,18 +37,6 @@ if TYPE_CHECKING:
 # Held body bytes beyond which the client has to wait (the request has no upstream connection yet).
 HOLD_BYTES: Final = 64 * 1024
 _RST_ON_CLOSE: Final = struct.pack("ii", 1, 0)
-
-
-class Phase(IntEnum):
-    """What a client connection does with the bytes it gets."""
-
-    OPEN = 0
-    # Nothing more is parsed; what is in flight is finished.
-    DEAF = 1
-    # The last response is out; what still comes is thrown away so that the client can read it.
-    LINGER = 2
-    TUNNEL = 3
-    CLOSED = 4
 
 
 class ClientConnection(asyncio.Protocol):
@@ -157,7 +146,7 @@ class ClientConnection(asyncio.Protocol):
         if self.phase is Phase.OPEN:
             self.phase = Phase.DEAF
             if self.request is not None or self.head.begun:
-                self._broken(BadRequest)
+                self.broken(BadRequest)
         return self.phase < Phase.LINGER and not self._is_idle() and not self.tls
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -211,6 +200,7 @@ class ClientConnection(asyncio.Protocol):
         if request is None:  # the head that was made up to go on after a declined upgrade
             return
         request.started = time.perf_counter()
+        request.measured_from = self.wire.now
         self.request = request
         if not request.keep_alive:
             self.last = True
@@ -271,7 +261,7 @@ class ClientConnection(asyncio.Protocol):
                 self.head_since = self.wire.now
             too_large = head.over_limit()
             if too_large is not None:
-                self._broken(too_large)
+                self.broken(too_large)
         else:
             self.head_since = 0.0
             if request is not None and request is self.request and request.length == CHUNKED:
@@ -286,20 +276,27 @@ class ClientConnection(asyncio.Protocol):
     def _check_silence(self, request: Request, received: int, size: int) -> None:
         self.silent = 0 if request.received > received else self.silent + size
         if self.silent > self.wire.limits.head_bytes or self.head.trailers_over_limit():
-            self._broken(HeadersTooLarge)
+            self.broken(HeadersTooLarge)
 
     def _parse_failed(self, error: HttpParserError) -> None:
         cause = error.__context__
         if isinstance(cause, ClientError):
-            self._broken(type(cause))
+            self.broken(type(cause))
         elif self.last and self.request is None and not self.head.begun:
             return  # bytes after a request that said `Connection: close`
         elif isinstance(error, HttpParserInvalidMethodError):
-            self._broken(self.head.why_no_method())
+            line, whole = self.head.first_line()
+            self.broken(why_no_method(line, whole=whole))
         elif cause is not None and not isinstance(cause, HttpParserError):
             raise cause
         else:
-            self._broken(self.head.why_malformed())
+            self.broken(self._why_malformed())
+
+    def _why_malformed(self) -> type[ClientError]:
+        if self.head.fields:
+            return BadRequest
+        line, whole = self.head.first_line()
+        return why_malformed(line, whole=whole)
 
     def _upgrade_asked(self, rest: bytes) -> None:
         head = self.head
@@ -320,7 +317,7 @@ class ClientConnection(asyncio.Protocol):
         if rest:
             self._feed(rest)
 
-    def _broken(self, error: type[ClientError]) -> None:
+    def broken(self, error: type[ClientError]) -> None:
         """Stop listening; refuse the message at hand once those before it are answered."""
         self.phase = Phase.DEAF
         self.head.begun = False
@@ -390,7 +387,7 @@ class ClientConnection(asyncio.Protocol):
                 # last response: closing on it would erase the response.
                 self._linger()
             else:
-                self._close_softly()
+                self.close_softly()
             return
         if self.tail is not None:
             rest, self.tail = self.tail, None
@@ -404,7 +401,7 @@ class ClientConnection(asyncio.Protocol):
             self._serve()
         if self._is_idle():
             if self.phase is Phase.DEAF or self.half_closed or self.last:
-                self._close_softly()
+                self.close_softly()
             elif self.read_paused:
                 self.resume_reading()
 
@@ -454,7 +451,8 @@ class ClientConnection(asyncio.Protocol):
         self.resume_reading()
         return early
 
-    def _close_softly(self) -> None:
+    def close_softly(self) -> None:
+        """End the connection after what was written has gone out."""
         self.phase = Phase.DEAF
         # What is still in the buffers goes out first, unless the client does not take it.
         self.linger_until = self.wire.now + self.wire.deadlines.write
@@ -464,7 +462,7 @@ class ClientConnection(asyncio.Protocol):
         # RFC 9112, 9.6: "a server [...] performs a lingering close": otherwise the reset that
         # answers the client's next packet would erase the response from its buffers.
         if self.half_closed:
-            self._close_softly()
+            self.close_softly()
             return
         self.phase = Phase.LINGER
         now = self.wire.now
@@ -486,57 +484,19 @@ class ClientConnection(asyncio.Protocol):
             return
         if self.read_paused and self.phase is not Phase.CLOSED:
             self.read_paused = False
-            self.read_at = self.wire.now
+            now = self.read_at = self.wire.now
+            if self.request is not None:
+                self.request.measure_from(now)
             self.transport.resume_reading()
 
     # Deadlines.
 
     def check(self, now: float) -> None:
         """Compare what this connection waits for with how long it may take."""
-        deadlines = self.wire.deadlines
-        if self.tunnel is not None:
-            self.tunnel.check(now)
-        elif self.phase is Phase.LINGER:
-            patience = deadlines.linger_idle
-            if self.wire.draining:
-                patience = min(patience, deadlines.drain_idle)
-            if now > self.linger_until or now - self.read_at > patience:
-                self.transport.abort()
-        elif self.write_paused_at and now - self.write_paused_at > deadlines.write:
-            self._give_up_writing()
-        elif self.head_since:
-            if now - self.head_since > deadlines.header:
-                self.head_since = 0.0
-                self._broken(RequestTimeout)
-        elif self.request is not None:
-            if not self.read_paused and self._upload_too_slow(now):
-                self._broken(RequestTimeout)
-        elif self.exchange is None and self.phase is Phase.OPEN:
-            self._check_idle(now)
-        elif self.linger_until and now > self.linger_until:
-            self.transport.abort()
+        patience.check(self, now)
 
-    def _check_idle(self, now: float) -> None:
-        deadlines = self.wire.deadlines
-        patience = deadlines.keep_alive if self.served else deadlines.header
-        if self.wire.draining:
-            patience = min(patience, deadlines.drain_idle)
-        if now - self.since > patience:
-            self._close_softly()
-
-    def _upload_too_slow(self, now: float) -> bool:
-        deadlines = self.wire.deadlines
-        if now - self.read_at > deadlines.body_idle:
-            return True
-        request = self.request
-        if request is None or not deadlines.body_min_rate:
-            return False
-        elapsed = time.perf_counter() - request.started
-        return elapsed > deadlines.body_idle and request.received < deadlines.body_min_rate * (
-            elapsed - deadlines.body_idle
-        )
-
-    def _give_up_writing(self) -> None:
+    def give_up_writing(self) -> None:
+        """End a connection whose client does not read."""
         exchange, self.exchange = self.exchange, None
         self.cut(reset=True)
         if exchange is not None:

@@ -83,6 +83,8 @@ class Request:
         "http10",
         "keep_alive",
         "length",
+        "measured_from",
+        "measured_received",
         "method",
         "method_bytes",
         "path",
@@ -126,6 +128,9 @@ class Request:
         self.chunks: list[bytes] | None = None
         self.held = 0
         self.received = 0
+        # When the upload was last measured anew (coarse monotonic seconds), and what had come.
+        self.measured_from = 0.0
+        self.measured_received = 0
         self.upgrade = b""
         self.answer_here = False
         self.expects_continue = False
@@ -195,6 +200,11 @@ class Request:
             parts.append(b"Connection: TE\r\nTE: trailers\r\n")
         parts.append(b"\r\n")
         return b"".join(parts)
+
+    def measure_from(self, now: float) -> None:
+        """Measure the rate of the upload from here on."""
+        self.measured_from = now
+        self.measured_received = self.received
 
     def hold(self, chunk: bytes) -> None:
         """Keep a piece of the body until an upstream connection takes it."""

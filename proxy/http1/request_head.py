@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final, Protocol
 
 from httptools import HttpRequestParser
@@ -11,18 +10,17 @@ from proxy.errors import (
     BadRequest,
     BodyTooLarge,
     ClientError,
-    CodingNotImplemented,
     ExpectationFailed,
     HeadersTooLarge,
     LoopDetected,
     MethodNotAllowed,
-    MethodNotImplemented,
     TargetTooLong,
     VersionNotSupported,
 )
 from proxy.headers import PROTECTED_FROM_NOMINATION
 from proxy.http1 import fields as kinds
 from proxy.http1.authority import authority_of, origin_form, read_host
+from proxy.http1.diagnosis import why_no_coding
 from proxy.http1.fields import (
     Fields,
     connection_options,
@@ -39,9 +37,6 @@ if TYPE_CHECKING:
 
 _METHODS: Final[dict[bytes, str]] = {}
 _KNOWN_OPTIONS: Final = frozenset({b"keep-alive", b"close", b"upgrade", b"te"})
-_OTHER_VERSION: Final = re.compile(rb"HTTP/(?!1\.[01])[0-9]\.[0-9]")
-_OTHER_VERSION_BEGUN: Final = re.compile(rb"HTTP/([02-9](\.[0-9]?)?|1\.[2-9])")
-_METHOD_CHARACTERS: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-")
 
 
 class HeadListener(Protocol):
@@ -199,7 +194,7 @@ class HeadReader:
                 if self._length != NO_BODY:
                     raise BadRequest("more than one framing of the body")
                 if value.strip(b" \t").lower() != b"chunked":
-                    raise _why_no_coding(value)
+                    raise why_no_coding(value)
                 self._length = CHUNKED
                 value = b"chunked"
             case kinds.AUTHORIZATION:
@@ -295,25 +290,10 @@ class HeadReader:
             return HeadersTooLarge if b"\r\n" in self._partial else TargetTooLong
         return None
 
-    def why_no_method(self) -> type[ClientError]:
-        """Tell a method that we do not know (501) from bytes that are no HTTP at all (400)."""
+    def first_line(self) -> tuple[bytes, bool]:
+        """What has come of the request line, for a diagnosis, and whether it is whole."""
         line, end, _ = (self._partial + self.data[self._scan :]).lstrip(b"\r\n").partition(b"\r\n")
-        words = line.split(b" ")
-        if not words[0] or not _METHOD_CHARACTERS.issuperset(words[0]):
-            return BadRequest
-        if end and (len(words) != 3 or not words[2].startswith(b"HTTP/1.")):
-            return BadRequest
-        return MethodNotImplemented
-
-    def why_malformed(self) -> type[ClientError]:
-        """Give a version that is none of ours its own status."""
-        line, end, _ = (self._partial + self.data[self._scan :]).lstrip(b"\r\n").partition(b"\r\n")
-        _, _, version = line.rpartition(b" ")
-        # llhttp may refuse a version at its first digit, before the line is whole.
-        pattern = _OTHER_VERSION if end else _OTHER_VERSION_BEGUN
-        if not self.fields and pattern.fullmatch(version.rstrip(b"\r")) is not None:
-            return VersionNotSupported
-        return BadRequest
+        return line, bool(end)
 
     def framing_of(self, request: Request) -> bytes:
         """A head with this request's framing and nothing else."""
@@ -484,11 +464,3 @@ class HeadReader:
         for index in range(0, len(request.fields), kinds.STRIDE):
             if request.fields[index].lower() == b"max-forwards":
                 request.fields[index + 2] = b"%d" % (left - 1)
-
-
-def _why_no_coding(value: bytes) -> ClientError:
-    """Tell an unknown coding from a list that nobody should believe (RFC 9112, 6.1 and 6.3)."""
-    codings = [part.strip(b" \t").lower() for part in value.split(b",")]
-    if codings[-1] != b"chunked" or b"" in codings or b"chunked" in codings[:-1]:
-        return BadRequest("chunked is not the final transfer coding, once")
-    return CodingNotImplemented("a transfer coding other than chunked")

@@ -1,0 +1,58 @@
+"""How long a client may take: what its connection waits for, beside the deadlines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from proxy.errors import RequestTimeout
+from proxy.http1.phase import Phase
+
+if TYPE_CHECKING:
+    from proxy.http1.client_side import ClientConnection
+    from proxy.http1.request import Request
+    from proxy.settings import Deadlines
+
+
+def check(client: ClientConnection, now: float) -> None:
+    """End what has taken too long. `now` and all notes of time are monotonic seconds."""
+    deadlines = client.wire.deadlines
+    if client.tunnel is not None:
+        client.tunnel.check(now)
+    elif client.phase is Phase.LINGER:
+        patience = deadlines.linger_idle
+        if client.wire.draining:
+            patience = min(patience, deadlines.drain_idle)
+        if now > client.linger_until or now - client.read_at > patience:
+            client.transport.abort()
+    elif client.write_paused_at and now - client.write_paused_at > deadlines.write:
+        client.give_up_writing()
+    elif client.head_since:
+        if now - client.head_since > deadlines.header:
+            client.head_since = 0.0
+            client.broken(RequestTimeout)
+    elif client.request is not None:
+        if not client.read_paused and _is_too_slow(client, client.request, deadlines, now):
+            client.broken(RequestTimeout)
+    elif client.exchange is None and client.phase is Phase.OPEN:
+        if now - client.since > _idle_patience(client, deadlines):
+            client.close_softly()
+    elif client.linger_until and now > client.linger_until:
+        client.transport.abort()
+
+
+def _idle_patience(client: ClientConnection, deadlines: Deadlines) -> float:
+    # A connection that has not asked for anything yet is waiting for its first head.
+    patience = deadlines.keep_alive if client.served else deadlines.header
+    return min(patience, deadlines.drain_idle) if client.wire.draining else patience
+
+
+def _is_too_slow(
+    client: ClientConnection, request: Request, deadlines: Deadlines, now: float
+) -> bool:
+    if now - client.read_at > deadlines.body_idle:
+        return True
+    # Measured since the connection was last read again: while it was held back because the upstream
+    # did not keep up, the client could not send.
+    over = now - request.measured_from - deadlines.body_idle
+    received = request.received - request.measured_received
+    return over > 0 and received < deadlines.body_min_rate * over
