@@ -150,10 +150,11 @@ class Crew:
         self._beats.append(asyncio.create_task(self._beat()))
         self._beats.append(asyncio.create_task(self._collect_regularly()))
         all_ready = asyncio.create_task(_all(first))
-        hopeless = asyncio.create_task(_result(self._hopeless))
-        await asyncio.wait({all_ready, hopeless}, return_when=asyncio.FIRST_COMPLETED)
-        all_ready.cancel()
-        hopeless.cancel()
+        ends: set[asyncio.Future[None] | asyncio.Future[str]] = {all_ready, self._hopeless}
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            all_ready.cancel()
         if self._hopeless.done():
             raise CrewError(self._hopeless.result())
 
@@ -367,10 +368,6 @@ class Crew:
 async def _all(events: Sequence[asyncio.Event]) -> None:
     for event in events:
         await event.wait()
-
-
-async def _result(future: asyncio.Future[str]) -> None:
-    await asyncio.shield(future)
 
 
 async def _relay(inner: asyncio.Event, outer: asyncio.Event) -> None:

@@ -40,7 +40,7 @@ class HealthChecks:
         self._on_change = on_change
         self._log = log
         self._tasks: list[asyncio.Task[None]] = []
-        self._endpoints: dict[tuple[Upstream, str], EndpointHealth] = {}
+        self._endpoints: dict[tuple[str, str], EndpointHealth] = {}
 
     @property
     def endpoints(self) -> tuple[EndpointHealth, ...]:
@@ -62,8 +62,8 @@ class HealthChecks:
             if upstream.health is None:
                 continue
             for url in upstream.urls:
-                endpoint = known.get((upstream, url)) or EndpointHealth(upstream.name, url)
-                self._endpoints[upstream, url] = endpoint
+                endpoint = known.get((upstream.name, url)) or EndpointHealth(upstream.name, url)
+                self._endpoints[upstream.name, url] = endpoint
                 self._tasks.append(
                     asyncio.create_task(self._ask_regularly(upstream, upstream.health, endpoint))
                 )

@@ -1,0 +1,124 @@
+"""The switches at a start: what was kept, what was lost, and what that means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flags.latch import Source
+from proxy.supervision.audit import Audit, Entry
+from proxy.supervision.state_directory import LAST_GOOD_FLAGS, StateDirectory
+from proxy.supervision.switches import Switches
+
+FLAGS = "rollback: false\ngroups: {g: {percent: 7}}\nroutes: {r: {percent: 12.5}}\n"
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Iterator[StateDirectory]:
+    directory = StateDirectory.open(tmp_path / "state")
+    yield directory
+    directory.close()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "flags.yaml"
+    path.write_text(FLAGS)
+    return path
+
+
+def test_the_file_is_the_origin_when_it_is_sound(path: Path, directory: StateDirectory) -> None:
+    switches = Switches(path, directory)
+    assert (switches.origin, switches.problems) == ("file", ())
+    snapshot = switches.snapshot(5)
+    assert snapshot.revision == 5
+    assert dict(snapshot.route_basis_points) == {"r": 1250}
+    assert dict(snapshot.group_basis_points) == {"g": 700}
+
+
+@pytest.mark.parametrize("content", [None, "", "rollback: [\n", "percent: 5\n"])
+def test_what_was_kept_holds_when_the_file_is_lost_or_garbled(
+    path: Path, directory: StateDirectory, content: str | None
+) -> None:
+    assert Switches(path, directory).keep_good() == ""
+    path.unlink()
+    if content is not None:
+        path.write_text(content)
+    switches = Switches(path, directory)
+    assert switches.origin == "last_good"
+    assert switches.problems
+    assert dict(switches.snapshot(1).route_basis_points) == {"r": 1250}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(lambda text: b"", id="empty"),
+        pytest.param(lambda text: text[:-20], id="torn"),
+        pytest.param(lambda text: text.replace(b"1250", b"9999"), id="changed"),
+        pytest.param(lambda text: b"[" * 100_000, id="nested"),
+        pytest.param(lambda text: b'{"sha256": 1, "flags": {}}', id="another_shape"),
+    ],
+)
+def test_what_was_kept_is_not_believed_when_it_is_damaged(
+    path: Path, directory: StateDirectory, damage: object
+) -> None:
+    assert callable(damage)
+    Switches(path, directory).keep_good()
+    kept = directory.path / LAST_GOOD_FLAGS
+    kept.write_bytes(damage(kept.read_bytes()))
+    path.unlink()
+    switches = Switches(path, directory)
+    assert switches.origin == "nothing"
+    assert dict(switches.snapshot(1).route_basis_points) == {}
+
+
+def test_a_rollback_survives_with_its_reason(path: Path, directory: StateDirectory) -> None:
+    switches = Switches(path, directory)
+    switches.hold("route:r", source=Source.COMMAND, actor="me", reason="prices")
+    assert switches.keep_latch() == ""
+    again = Switches(path, directory)
+    assert again.snapshot(1).rollback_routes == {"r"}
+    assert [(h.scope, h.source, h.actor, h.reason) for h in again.holds] == [
+        ("route:r", "command", "me", "prices")
+    ]
+    assert again.holds[0].lift == "figway resume --route r"
+
+
+def test_a_touched_file_is_no_news(path: Path, directory: StateDirectory) -> None:
+    switches = Switches(path, directory)
+    path.write_text("# a comment\n" + FLAGS)
+    assert not switches.use(switches.read())
+    path.write_text(FLAGS.replace("7", "8"))
+    assert switches.use(switches.read())
+
+
+ENTRY = Entry(
+    phase="done",
+    action="rollback",
+    scope="all",
+    who="me",
+    via="api",
+    reason="line\nbreak",
+    before="",
+    after="",
+    revision=1,
+)
+
+
+def test_the_audit_is_only_appended_and_may_be_rotated(tmp_path: Path) -> None:
+    audit = Audit(tmp_path / "audit.jsonl")
+    assert audit.append(ENTRY) == ""
+    (tmp_path / "audit.jsonl").rename(tmp_path / "audit.1")
+    assert audit.append(ENTRY) == ""
+    assert audit.append(ENTRY) == ""
+    assert len((tmp_path / "audit.1").read_text().splitlines()) == 1
+    assert len((tmp_path / "audit.jsonl").read_text().splitlines()) == 2
+    assert (tmp_path / "audit.jsonl").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("path", ["/dev/full", "/proc/nowhere/audit.jsonl"])
+def test_an_audit_that_cannot_be_written_says_so_and_does_not_raise(path: str) -> None:
+    assert path in Audit(Path(path)).append(ENTRY)
