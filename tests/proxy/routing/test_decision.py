@@ -147,6 +147,15 @@ def test_a_route_without_a_new_side_is_legacy_at_any_percentage() -> None:
             {"X-Employee": "1"}, "203.0.113.9", Reason.COHORT_NEVER, id="never beats always"
         ),
         pytest.param({"X-Employee": "2"}, "192.0.2.1", Reason.BUCKET_OUT, id="in neither"),
+        pytest.param(
+            {"Cookie": "tier=b2b; tier=private"},
+            "192.0.2.1",
+            Reason.COHORT_NEVER,
+            id="never in any reading",
+        ),
+        pytest.param(
+            {"X-Employee": "1, 0"}, "192.0.2.1", Reason.BUCKET_OUT, id="always in no doubtful one"
+        ),
     ],
 )
 def test_cohorts(headers: dict[str, str], ip: str, expected: Reason) -> None:
