@@ -168,9 +168,11 @@ class Journey(Exchange, Asker):
         if request.chunks is not None:
             for chunk in request.take_held():
                 self._send_body(chunk)
-            self.client.resume_reading()
         if request.complete:
             self._end_request()
+        elif not connection.write_paused_at:
+            # The client was held back while it waited, for a connection or for its turn.
+            self.client.resume_reading()
 
     def _framed(self, chunk: bytes) -> bytes:
         if self.request.length == CHUNKED:

@@ -66,6 +66,7 @@ class ClientConnection(asyncio.Protocol):
         "tls",
         "transport",
         "tunnel",
+        "unsent",
         "wire",
         "write_paused_at",
     )
@@ -96,6 +97,8 @@ class ClientConnection(asyncio.Protocol):
         self.head_since = 0.0
         self.linger_until = 0.0
         self.write_paused_at = 0.0
+        # What the peer had not taken when that was last looked at.
+        self.unsent = -1
         self.read_paused = False
         self.half_closed = False
         # Bytes behind an upgrade request whose outcome is open.

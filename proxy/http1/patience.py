@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import fcntl
+import struct
+import termios
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
 
 from proxy.errors import RequestTimeout
 from proxy.http1.phase import Phase
@@ -10,7 +14,11 @@ from proxy.http1.phase import Phase
 if TYPE_CHECKING:
     from proxy.http1.client_side import ClientConnection
     from proxy.http1.request import Request
+    from proxy.http1.upstream_side import UpstreamConnection
     from proxy.settings import Deadlines
+
+_INT: Final = struct.Struct("i")
+_ZERO: Final = bytes(4)
 
 
 def check(client: ClientConnection, now: float) -> None:
@@ -24,7 +32,7 @@ def check(client: ClientConnection, now: float) -> None:
             patience = min(patience, deadlines.drain_idle)
         if now > client.linger_until or now - client.read_at > patience:
             client.transport.abort()
-    elif client.write_paused_at and now - client.write_paused_at > deadlines.write:
+    elif client.write_paused_at and takes_nothing(client, deadlines.write, now):
         client.give_up_writing()
     elif client.head_since:
         if now - client.head_since > deadlines.header:
@@ -38,6 +46,24 @@ def check(client: ClientConnection, now: float) -> None:
             client.close_softly()
     elif client.linger_until and now > client.linger_until:
         client.transport.abort()
+
+
+def takes_nothing(
+    connection: ClientConnection | UpstreamConnection, seconds: float, now: float
+) -> bool:
+    """Tell whether a peer that stopped reading has taken not one byte for so long.
+
+    A slow one that goes on reading may take all the time it needs. The kernel's queue counts too: it
+    asks for more only after a third of it is free, and that may take a modem minutes.
+    """
+    unsent = connection.transport.get_write_buffer_size()
+    raw = connection.transport.get_extra_info("socket")
+    with suppress(OSError, AttributeError):
+        unsent += _INT.unpack(fcntl.ioctl(raw.fileno(), termios.TIOCOUTQ, _ZERO))[0]
+    if unsent != connection.unsent:
+        connection.unsent = unsent
+        connection.write_paused_at = now
+    return now - connection.write_paused_at > seconds
 
 
 def _idle_patience(client: ClientConnection, deadlines: Deadlines) -> float:

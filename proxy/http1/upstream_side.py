@@ -15,6 +15,7 @@ from proxy.errors import (
     UpstreamClosed,
     UpstreamError,
 )
+from proxy.http1.patience import takes_nothing
 from proxy.http1.response_head import UNTIL_CLOSE, ResponseHead
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ class UpstreamConnection(asyncio.Protocol):
         "switching",
         "transport",
         "tunnel",
+        "unsent",
         "used",
         "wire",
         "write_paused_at",
@@ -124,6 +126,8 @@ class UpstreamConnection(asyncio.Protocol):
         self.idle_since = self.read_at = wire.now
         self.sent_at = 0.0
         self.write_paused_at = 0.0
+        # What the peer had not taken when that was last looked at.
+        self.unsent = -1
         self.read_paused = False
         self.closed = False
         self.saw_eof = False
@@ -379,7 +383,7 @@ class UpstreamConnection(asyncio.Protocol):
                 self.close()
             return
         timeouts = upstream.timeouts
-        if self.write_paused_at and now - self.write_paused_at > timeouts.write:
+        if self.write_paused_at and takes_nothing(self, timeouts.write, now):
             self._fail(FirstByteTimeout)
         elif self.head.whole:
             if not self.read_paused and now - self.read_at > timeouts.idle:

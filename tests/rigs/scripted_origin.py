@@ -394,15 +394,23 @@ class ScriptedOrigin:
         """Every byte of every connection."""
         return b"".join(bytes(c.received) for c in list(self.conversations))
 
-    def mark(self) -> list[int]:
-        """How far every connection has got in whole requests; for `since`."""
-        return [c.whole_bytes for c in self.conversations]
+    def mark(self) -> list[int | None]:
+        """How far every connection has got, in whole requests; for `since`.
 
-    def since(self, mark: list[int]) -> list[bytes]:
+        None: it holds a part of a request that was cut off, so nothing new can come on it.
+        """
+        return [
+            None if len(c.received) > c.whole_bytes else c.whole_bytes for c in self.conversations
+        ]
+
+    def since(self, mark: list[int | None]) -> list[bytes]:
         """What every connection received after `mark`; those that received nothing are left out."""
         starts = [*mark, *[0] * (len(self.conversations) - len(mark))]
-        streams = zip(self.conversations, starts, strict=True)
-        return [bytes(c.received[start:]) for c, start in streams if len(c.received) > start]
+        return [
+            bytes(conversation.received[start:])
+            for conversation, start in zip(self.conversations, starts, strict=True)
+            if start is not None and len(conversation.received) > start
+        ]
 
     def unread(self) -> int:
         """Bytes that wait in the kernel for a script to read them."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -51,15 +51,14 @@ def own_fields(request: Received) -> list[tuple[bytes, bytes]]:
     return [(n, v) for n, v in request.headers if n.lower() not in ADDED_UPSTREAM]
 
 
-@dataclass
 class Wire:
     """One proxy, one origin, any number of clients."""
 
-    origin: ScriptedOrigin
-    proxy: WorkerThread
-    clients: list[RawClient] = field(default_factory=list)
-    # A test that tears connections, upgrades them or sends HEAD says what the parsers may look at.
-    look_at_requests: bool = True
+    def __init__(self, origin: ScriptedOrigin, proxy: WorkerThread) -> None:
+        self.origin, self.proxy = origin, proxy
+        self.clients: list[RawClient] = []
+        # A test whose requests are too large to be read four times more says so.
+        self.look_at_requests = True
 
     def client(self, **options: Any) -> RawClient:
         """Open a connection to the proxy."""

@@ -158,6 +158,25 @@ def test_D2_a_client_that_does_not_read_its_response_is_cut_off(make_wire: MakeW
             client.read_response()
 
 
+def test_D2_a_client_that_reads_slowly_but_reads_is_not_cut_off(make_wire: MakeWire) -> None:
+    """The deadline is for silence: progress resets it, even where only the kernel sees it."""
+    size = 24 << 20
+    wire = make_wire(answer(ok(bytes(size))), settings=short(write=SOON))
+    pace = threading.Event()
+    with wire.client(receive_buffer=4096) as client:
+        client.send(get())
+        client.read_until(b"\r\n\r\n")
+        received = client.buffered()
+        for _ in range(int(4 * SOON / 0.02)):
+            pace.wait(0.02)
+            received += len(client.sock.recv(2048))
+        assert received < size
+        while received < size:
+            piece = client.sock.recv(1 << 20)
+            assert piece
+            received += len(piece)
+
+
 def test_D2_an_upstream_that_does_not_read_the_request_is_504(make_wire: MakeWire) -> None:
     may_end = threading.Event()
 

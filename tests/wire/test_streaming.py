@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -336,6 +337,70 @@ def test_C13_an_upstream_that_does_not_read_stops_the_client(make_wire: MakeWire
         may_read.set()
         client.send(bytes(size - sent))
         assert client.read_response("POST").body == b"%d" % size
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        pytest.param([b"", b"hello"], id="nothing-of-the-body"),
+        pytest.param([b"he", b"llo"], id="a-part-of-the-body"),
+    ],
+)
+@pytest.mark.parametrize("framing", ["sized", "chunked"])
+def test_A2_a_body_that_comes_after_its_turn_has_come_is_read(
+    make_wire: MakeWire, rest: list[bytes], framing: str
+) -> None:
+    """The second of two pipelined requests is whole only after the first was answered."""
+    wire = make_wire()
+    head = b"Content-Length: 5\r\n" if framing == "sized" else b"Transfer-Encoding: chunked\r\n"
+    pieces = [p if framing == "sized" or not p else b"%x\r\n%b\r\n" % (len(p), p) for p in rest]
+    with wire.client() as client:
+        client.send(get() + post(head) + pieces[0])
+        assert client.read_response().status == 200
+        client.send(pieces[1] + (b"" if framing == "sized" else b"0\r\n\r\n"))
+        assert client.read_response("POST").status == 200
+    assert wire.origin.requests[1].body == b"hello"
+
+
+def test_C13_an_upstream_that_stops_reading_what_was_held_stops_the_client(
+    make_wire: MakeWire,
+) -> None:
+    """What came while the request waited for a connection fills the upstream's buffers at once."""
+    may_answer, may_read = threading.Event(), threading.Event()
+    size = 64 << 20
+
+    def script(conversation: Conversation) -> None:
+        conversation.read_request()
+        assert may_answer.wait(20)
+        conversation.send(OK)
+        conversation.read_head()
+        assert may_read.wait(20)
+        left = size
+        while left:
+            left -= len(conversation.read_some())
+        conversation.send(OK)
+        conversation.wait_until_left()
+
+    wire = make_wire(script, pool=Pool(connections=1))
+    wire.look_at_requests = False
+    busy, waiting = wire.client(), wire.client()
+    busy.send(get())
+    wire.origin.wait_for_requests(1)
+    waiting.send(post(b"Content-Length: %d\r\n" % size))
+    waiting.sock.settimeout(0.5)
+    sent, data = 0, bytes(1 << 16)
+    for step in range(2):
+        with suppress(TimeoutError):
+            while sent < size:
+                sent += waiting.sock.send(data)
+        assert sent < size, step
+        may_answer.set()
+        if step == 0:
+            assert busy.read_response().status == 200
+    waiting.sock.settimeout(20)
+    may_read.set()
+    waiting.send(bytes(size - sent))
+    assert waiting.read_response("POST").status == 200
 
 
 def test_C13_duplex_an_echo_of_any_size_does_not_deadlock(make_wire: MakeWire) -> None:
