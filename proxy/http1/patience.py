@@ -53,8 +53,8 @@ def takes_nothing(
 ) -> bool:
     """Tell whether a peer that stopped reading has taken not one byte for so long.
 
-    A slow one that goes on reading may take all the time it needs. The kernel's queue counts too: it
-    asks for more only after a third of it is free, and that may take a modem minutes.
+    A slow one that goes on reading may take all the time it needs. The kernel's queue counts too:
+    it asks for more only after a third of it is free, and that may take a modem minutes.
     """
     unsent = connection.transport.get_write_buffer_size()
     raw = connection.transport.get_extra_info("socket")
