@@ -41,6 +41,7 @@ def build(
         response.headers.setdefault("Cache-Control", "no-store")
         response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers["X-Frame-Options"] = "DENY"
+        response.headers["Server"] = "figway"
         return response
 
     async def openapi(_: web.Request) -> web.Response:

@@ -299,8 +299,10 @@ class Control:
         """Read both files again; each is used if it is sound, and left as it was if not."""
         route_outcome, first = await self.reload_routes(patience=patience)
         flag_outcome, second = await self.reload_flags(actor=actor, patience=patience)
-        # The later publication holds both; a worker that confirmed it has confirmed the first.
         confirmed = second or first or await self._confirmed(self._publish(), patience)
+        if first is not None and first.missing:
+            # Flags and routes are confirmed one by one: whoever lacks either is named.
+            confirmed = first
         return Reload(
             revision=confirmed.revision,
             applied_ms=confirmed.ms,

@@ -1,0 +1,86 @@
+"""The figway command itself: every command is there, and starting one costs little."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from proxy.cli import client
+from proxy.cli.main import COMMANDS, main
+from proxy.cli.output import table
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.mark.parametrize(("name", "module", "purpose"), COMMANDS)
+def test_every_command_has_a_parser_and_a_run(name: str, module: str, purpose: str) -> None:
+    command = importlib.import_module(f"proxy.cli.{module}")
+    assert callable(command.add_parser)
+    assert callable(command.run)
+    assert purpose
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--help",),
+        ("rollback", "--all", "--reason", "x", "--admin", "http://127.0.0.1:1"),
+        ("status", "--admin", "http://127.0.0.1:1"),
+    ],
+)
+def test_a_command_that_asks_the_running_figway_loads_no_framework(words: tuple[str, ...]) -> None:
+    """Seconds count when everything has to go back, and imports are what a command spends."""
+    script = (
+        "import sys, json\n"
+        "from proxy.cli.main import main\n"
+        "try:\n    main(sys.argv[1:])\nexcept SystemExit:\n    pass\n"
+        "print('\\n' + json.dumps(sorted(sys.modules)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, *words],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+        env={"FIGWAY_TOKEN": "x" * 20, "PATH": ""},
+    )
+    loaded = set(json.loads(done.stdout.splitlines()[-1]))
+    assert not loaded & {"pydantic", "aiohttp", "yaml", "structlog", "uvloop", "prometheus_client"}
+
+
+def test_the_module_is_figway_serve(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "proxy", "--config", "nowhere.yaml"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 2
+    assert "figway serve:" in done.stderr
+    assert "nowhere.yaml" in done.stderr
+
+
+def test_a_failure_with_json_is_json(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FIGWAY_TOKEN", "x")
+    assert main(["status", "--json", "--admin", "127.0.0.1:1"]) == 2
+    told = capsys.readouterr()
+    assert "cannot reach figway at http://127.0.0.1:1" in json.loads(told.out)["detail"]
+    assert "cannot reach figway" in told.err
+
+
+def test_a_table_is_as_wide_as_its_cells(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert table(("a", "bb"), [("long", "x")]) == "a     bb\nlong  x"
+
+
+def test_the_default_address_is_that_of_the_documentation() -> None:
+    assert client.DEFAULT_ADMIN == "http://127.0.0.1:9900"
