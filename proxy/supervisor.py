@@ -106,7 +106,7 @@ class Supervisor:
     async def run(self) -> int:
         """Serve until a signal ends it; return the exit code."""
         self._handle_signals()
-        # Reading a large routes.yaml happens in a thread; a rollback may not wait long for its turn.
+        # A large routes.yaml is read in a thread; a rollback may not wait long for its turn.
         sys.setswitchinterval(0.001)
         runner: web.AppRunner | None = None
         watch = Watch(
