@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
+import random
 import socket
 import time
 
@@ -10,18 +12,20 @@ from bench.processes import HarnessError, OwnedProcess
 
 READY_SECONDS = 30.0
 
+# Below the ports that the kernel lends to outgoing connections, of which a run makes thousands.
+_PORTS = range(10_000, 32_000)
+
 
 def free_ports(count: int) -> tuple[int, ...]:
     """Distinct loopback ports that nothing listens on now."""
-    # All are held open together, so that the kernel cannot hand out one of them twice.
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return tuple(one.getsockname()[1] for one in sockets)
-    finally:
-        for one in sockets:
-            one.close()
+    found: list[int] = []
+    while len(found) < count:
+        port = random.choice(_PORTS)
+        with contextlib.suppress(OSError), socket.socket() as held:
+            held.bind(("127.0.0.1", port))
+            if port not in found:
+                found.append(port)
+    return tuple(found)
 
 
 def status_of(port: int, path: str = "/") -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -17,16 +18,21 @@ _START_SECONDS = 30.0
 _POLL_SECONDS = 0.01
 
 
+# Below the ports that the kernel lends to outgoing connections: one of those could take the port
+# between our look and the server's start.
+_PORTS = range(10_000, 32_000)
+
+
 def free_ports(count: int) -> list[int]:
     """Ports that nobody listens on, all different, as far as anybody can promise."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for held in sockets:
-            held.bind(("127.0.0.1", 0))
-        return [int(held.getsockname()[1]) for held in sockets]
-    finally:
-        for held in sockets:
-            held.close()
+    found: list[int] = []
+    while len(found) < count:
+        port = random.choice(_PORTS)
+        with suppress(OSError), socket.socket() as held:
+            held.bind(("127.0.0.1", port))
+            if port not in found:
+                found.append(port)
+    return found
 
 
 def accepts(port: int) -> bool:
