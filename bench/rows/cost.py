@@ -73,7 +73,10 @@ def describe_cost(measured: Measured) -> RowResult:
             f"and metrics on; its figure is worker and supervisor together, the worker alone took "
             f"{Spread.of(busiest['figway']).median:.1f} µs.",
             "The peers run one worker or thread, one route and no features.",
-            f"Ratios are taken turn by turn, then their median. {measured.note()}",
+            "Ratios are taken turn by turn, then their median; over the turns Figway was "
+            f"{to_nginx['figway'].low:.2f} - {to_nginx['figway'].high:.2f} x nginx and "
+            f"{to_envoy['figway'].low:.2f} - {to_envoy['figway'].high:.2f} x Envoy.",
+            measured.note(),
         ),
         figures={
             name: {
