@@ -13,6 +13,7 @@ from proxy.routing.facts import RequestFacts
 from proxy.routing.match import Level, host_rank, path_segments, precedence, prefix_segments
 from proxy.routing.rewrite import RewriteError, Rewriter, compile_rewrite, parameter_name
 from proxy.routing.route import PathKind, Route, RouteFile, StickyKind, Upstream
+from proxy.routing.seen import Seen, Witness
 from proxy.routing.target import ambiguity, literal_view, matching_view
 from proxy.stages import Reason, Side, Stage
 
@@ -28,6 +29,7 @@ class RouteTable:
         "_by_suffix",
         "_compiled",
         "_order",
+        "_seen",
         "ambiguous",
         "catch_all",
         "file",
@@ -41,6 +43,7 @@ class RouteTable:
     ) -> None:
         """Index routes that are already compiled; see `compile`."""
         self.file: Final = file
+        self._seen: Final = Seen()
         self._compiled: Final = MappingProxyType({route.id: route for route in compiled})
         self.ambiguous: Final = ambiguous
         self.catch_all: Final = self._compiled[ambiguous.id]
@@ -85,6 +88,15 @@ class RouteTable:
 
     def find(self, facts: RequestFacts) -> CompiledRoute:
         """The route a request belongs to; the catch-all's twin when it can be read in two ways."""
+        known = self._seen.get((facts.method, facts.path))
+        if known is not None:
+            return known
+        witness = Witness(facts)
+        found = self._search(witness)
+        self._seen.note(witness, found)
+        return found
+
+    def _search(self, facts: RequestFacts) -> CompiledRoute:
         path = matching_view(facts.path)
         if path is None:
             return self.ambiguous
