@@ -24,9 +24,13 @@ _NULL: Final = "tag:yaml.org,2002:null"
 # What YAML 1.1 takes for a truth value. Where one is meant, none of these spellings is in doubt.
 _TRUE: Final = frozenset({"true", "yes", "on"})
 
-_PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]+)?) ?(%?)").fullmatch
+# Decimal keeps 28 digits: of more, the last would be rounded away instead of refused.
+_PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,20})?) ?(%?)").fullmatch
 
-NEW_FILE: Final = "rollback: false\ngroups: {}\nroutes: {}\n"
+# No `rollback: false`: that would end a rollback which the file that is gone had started.
+NEW_FILE: Final = (
+    "# rollback: true sends every route to legacy, until it is false.\ngroups: {}\nroutes: {}\n"
+)
 
 
 @dataclass(frozen=True, slots=True, order=True)

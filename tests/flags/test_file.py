@@ -142,7 +142,19 @@ def test_setting_a_percentage_rewrites_the_file_with_its_comments(path: Path) ->
 
 def test_setting_a_percentage_makes_a_missing_file(path: Path) -> None:
     FileProvider(path).set_percent("group:purchase", 500)
-    assert path.read_text() == "rollback: false\ngroups:\n  purchase: {percent: 5}\nroutes: {}\n"
+    lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
+    assert lines == ["groups:", "  purchase: {percent: 5}", "routes: {}"]
+
+
+def test_a_file_that_is_made_anew_says_nothing_of_a_rollback(path: Path) -> None:
+    path.write_text("rollback: true\n")
+    provider = FileProvider(path)
+    latch = NOT_HELD.observe(provider.refresh().state, now=1.0, source_name="flags.yaml")
+    path.unlink()
+    provider.set_percent("route:r", 500)
+    made = provider.refresh().state
+    assert made.rollback is None
+    assert latch.observe(made, now=2.0, source_name="flags.yaml").rollback_all
 
 
 def test_a_link_stays_a_link(tmp_path: Path) -> None:

@@ -86,6 +86,7 @@ def test_percentages(written: str, basis_points: int) -> None:
         pytest.param("250%", "must be between 0 and 100, got '250%'", id="too much with a sign"),
         pytest.param("-1", "must be a number from 0 to 100", id="negative"),
         pytest.param("0.001", "must be in steps of 0.01, got 0.001", id="too fine"),
+        pytest.param("12.3400000000000000000000000000001", "must be a number", id="far too fine"),
         pytest.param("1e-2", "must be a number", id="exponent, text in YAML 1.1"),
         pytest.param("010", "must be a number", id="octal, 8 in YAML 1.1"),
         pytest.param("0x10", "must be a number", id="hexadecimal"),

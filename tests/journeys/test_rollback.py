@@ -127,6 +127,15 @@ def test_a_flag_file_that_is_lost_or_garbled_ends_no_rollback(
     assert side(figway) == "legacy"
 
 
+def test_a_percentage_written_to_a_lost_flag_file_ends_no_rollback(shop: Shop) -> None:
+    figway = shop.start().serving()
+    by_flag(figway)
+    figway.flags.unlink()
+    assert figway.run("percent", "product-page", "50", "--reason", "try").code == 0
+    assert "product-page: {percent: 50}" in figway.flags.read_text()
+    assert side(figway) == "legacy"
+
+
 def test_a_group_and_a_route_are_rolled_back_alone(shop: Shop) -> None:
     shop.write_flags(FLAGS.replace("groups: {}", "groups:\n  purchase: {percent: 40}"))
     figway = shop.start().serving()
