@@ -13,8 +13,8 @@ from pydantic import Field, Strict, StringConstraints
 from flags.latch import Source
 from proxy.admin.body import read, typed
 from proxy.admin.problem import AdminError
+from proxy.config.typed_request import typed_request
 from proxy.routing.explain_text import render
-from proxy.routing.facts import PlainFacts
 from proxy.supervision.audit import Actor
 from proxy.supervision.change import Refusal, Refused
 from proxy.supervision.control import PATIENCE_SECONDS, Control
@@ -125,12 +125,12 @@ class Api:
         """POST /api/v1/explain."""
         asked = await read(request, _EXPLAIN)
         try:
-            facts = PlainFacts.of(
+            facts = typed_request(
                 asked.method,
                 asked.url,
                 headers=[(name, value) for name, value in asked.headers],
                 client_ip=asked.client_ip,
-                device_id=asked.device_id or None,
+                device_id=asked.device_id,
                 cookie_name=self._control.settings.cookie_name,
             )
         except ValueError as error:

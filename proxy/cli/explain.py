@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from proxy.cli import client
-from proxy.cli.output import OK, UNUSABLE, Failure, print_json
+from proxy.cli.output import OK, REFUSED, UNUSABLE, Failure, print_json
 
 Parsers = Any  # argparse's own type for it is private
 
@@ -80,29 +80,35 @@ def _offline(args: argparse.Namespace) -> tuple[str, Any]:
     from flags.file_text import FlagFileError, parse_flags
     from flags.latch import NOT_HELD
     from flags.provider import NOTHING_SAID
-    from proxy.config.load import load_routes
+    from proxy.config.load import load_routes, load_settings
+    from proxy.config.typed_request import typed_request
     from proxy.errors import ConfigError
     from proxy.routing.explain import explain
     from proxy.routing.explain_text import render
-    from proxy.routing.facts import PlainFacts
     from proxy.routing.table import RouteTable
 
     state = NOTHING_SAID
     try:
-        table = RouteTable.compile(load_routes(Path(args.config or "routes.yaml")))
+        config = Path(args.config or "routes.yaml")
+        table = RouteTable.compile(load_routes(config))
+        settings = load_settings(config, {}, {})
         if args.flags:
             state = parse_flags(Path(args.flags).read_bytes(), args.flags)
     except (ConfigError, FlagFileError) as error:
         raise Failure(UNUSABLE, str(error)) from None
     except OSError as error:
         raise Failure(UNUSABLE, f"{error.filename}: {error.strerror}") from None
-    facts = PlainFacts.of(
-        args.method,
-        args.url,
-        headers=args.header,
-        client_ip=args.client_ip,
-        device_id=args.device_id or None,
-    )
+    try:
+        facts = typed_request(
+            args.method,
+            args.url,
+            headers=args.header,
+            client_ip=args.client_ip,
+            device_id=args.device_id,
+            cookie_name=settings.cookie_name,
+        )
+    except ValueError as error:
+        raise Failure(REFUSED, str(error)) from None
     # Offline nothing is latched: the files alone speak.
     explanation = explain(table, combine(state, NOT_HELD, revision=0), facts)
     return render(explanation), json.loads(json.dumps(asdict(explanation)))

@@ -98,7 +98,8 @@ def header_name(text: str) -> str:
     return token(text).lower()
 
 
-def _method(text: str) -> str:
+def method_name(text: str) -> str:
+    """Check a method that may be matched."""
     if text not in KNOWN_METHODS and text.upper() in KNOWN_METHODS:
         raise ValueError(f"methods are case-sensitive: write {text.upper()}, got {quoted(text)}")
     if not _METHOD.fullmatch(text):
@@ -144,7 +145,7 @@ HeaderName = Annotated[str, AfterValidator(header_name)]
 CookieName = Annotated[str, AfterValidator(token)]
 ParameterName = Annotated[str, AfterValidator(_parameter_name)]
 Method = Annotated[
-    str, AfterValidator(_method), Field(json_schema_extra={"pattern": "^[A-Z][A-Z0-9-]*$"})
+    str, AfterValidator(method_name), Field(json_schema_extra={"pattern": "^[A-Z][A-Z0-9-]*$"})
 ]
 Host = Annotated[str, AfterValidator(addresses.match_host)]
 Cidr = Annotated[str, AfterValidator(addresses.cidr)]

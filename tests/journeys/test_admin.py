@@ -193,6 +193,8 @@ def test_a_percentage_that_may_not_be_is_refused_with_the_mend(
         pytest.param({"headers": [["a"]]}, "headers", id="half_a_header"),
         pytest.param({"headers": {"a": "b"}}, "headers", id="headers_as_an_object"),
         pytest.param({"client_ip": 5}, "client_ip", id="number_as_address"),
+        pytest.param({"url": "product"}, "url: must be http", id="no_url_at_all"),
+        pytest.param({"method": "get"}, "write GET", id="lower_case_method"),
     ],
 )
 def test_a_request_that_is_none_cannot_be_explained(
