@@ -204,7 +204,7 @@ class Accounts:
             "received_bytes": request.received,
             "sent_bytes": journey.sent_bytes,
             "request_id": request.request_id.decode("latin-1"),
-            "trace_id": request.traceparent[3:35].decode("latin-1"),
+            "trace_id": request.trace_id.decode("latin-1"),
         }
         if journey.error is not None:
             line["error"] = journey.error.cause

@@ -136,8 +136,26 @@ class ClientConnection(asyncio.Protocol):
         if self.tail is not None:
             self.tail += data
             self.pause_reading()
+        elif self.exchange is None and self._is_between():
+            request = None if self.last else self.head.recall(data)
+            if request is None:
+                if not self.last:
+                    self._feed(data)
+                return
+            request.started = time.perf_counter()
+            self.serving = request
+            exchange = self.exchange = self.wire.begin(self, request)
+            exchange.begin()
         elif not self.last or self.request is not None:
             self._feed(data)
+
+    def _is_between(self) -> bool:
+        return (
+            self.request is None
+            and self.serving is None
+            and not self.head.begun
+            and not self.write_paused_at
+        )
 
     def eof_received(self) -> bool:
         """Finish what was asked for even though the client will send no more (RFC 9112, 9.6)."""
@@ -251,6 +269,9 @@ class ClientConnection(asyncio.Protocol):
         rest: bytes | None = None
         try:
             self.parser.feed_data(data)
+            begun = self.serving
+            if begun is not None and begun.complete and self.exchange is None and not self.queue:
+                head.remember(begun, data)
         except HttpParserUpgrade as stop:
             rest = data[stop.args[0] :]
         except HttpParserError as error:

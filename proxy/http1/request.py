@@ -8,6 +8,7 @@ import secrets
 from typing import TYPE_CHECKING, Final
 
 from proxy.http1.fields import STRIDE, Fields, values
+from proxy.http1.known_heads import KnownHead
 from proxy.routing.facts import read_cookie
 
 if TYPE_CHECKING:
@@ -66,7 +67,12 @@ class Request:
     """
 
     __slots__ = (
+        "_block",
+        "_device_id",
+        "_made",
         "_minted",
+        "_request_id",
+        "_traceparent",
         "answer_here",
         "chunks",
         "client_ip",
@@ -90,10 +96,8 @@ class Request:
         "path",
         "query",
         "received",
-        "request_id",
         "started",
         "target",
-        "traceparent",
         "trailers_wanted",
         "upgrade",
         "wire",
@@ -116,8 +120,6 @@ class Request:
     has_authorization: bool
     # Via, X-Forwarded-* and the ids we made: whole header lines.
     forwarded_lines: bytes
-    request_id: bytes
-    traceparent: bytes
     # time.perf_counter() at the end of the head.
     started: float
 
@@ -136,6 +138,9 @@ class Request:
         self.expects_continue = False
         self.trailers_wanted = False
         self._minted = ""
+        self._device_id = ""
+        # The forwarded fields as they go out, once they have been joined.
+        self._block = b""
 
     def header(self, name: str) -> str | None:
         """Value of a field by lower-case name; several lines are joined (RFC 9110, 5.3)."""
@@ -153,16 +158,18 @@ class Request:
 
     def device_id(self) -> str:
         """The identity cookie's value, or one minted for this client to keep."""
-        if self._minted:
-            return self._minted
-        if self.cookie_line is not None:
-            known = self.wire.device_ids(self.cookie_line)
-            # Twice with different values is nobody's identity.
-            if known and (len(known) == 1 or len(set(known)) == 1):
-                first: bytes = known[0]
-                return first.decode("ascii")
-        self._minted = secrets.token_hex(16)
-        return self._minted
+        known = self._device_id or self._device_id_sent()
+        if not known:
+            known = self._minted = secrets.token_hex(16)
+        self._device_id = known
+        return known
+
+    def _device_id_sent(self) -> str:
+        if self.cookie_line is None:
+            return ""
+        known = self.wire.device_ids(self.cookie_line)
+        # Twice with different values is nobody's identity.
+        return known[0].decode("ascii") if known and len(set(known)) == 1 else ""
 
     @property
     def minted_device_id(self) -> str:
@@ -171,24 +178,66 @@ class Request:
 
     def identify(self, request_id: bytes | None, traceparent: bytes | None) -> bytes:
         """Fix the request's ids and give the header lines that carry the ones we made."""
-        lines = b""
+        self._request_id = request_id
+        self._traceparent = traceparent
         if traceparent is None:
-            made = _ids.take()
-            traceparent = b"00-%b-%b-00" % (made[:32], made[32:])
+            made = self._made = _ids.take()
+            trace_id = made[:32]
             if request_id is None:
-                self.request_id = made[:32]
-                self.traceparent = traceparent
-                return b"traceparent: %b\r\nX-Request-Id: %b\r\n" % (traceparent, made[:32])
-            lines = b"traceparent: %b\r\n" % traceparent
-        if request_id is None:
-            request_id = traceparent[3:35]
-            lines += b"X-Request-Id: %b\r\n" % request_id
-        self.request_id = request_id
-        self.traceparent = traceparent
-        return lines
+                return b"traceparent: 00-%b-%b-00\r\nX-Request-Id: %b\r\n" % (
+                    trace_id,
+                    made[32:],
+                    trace_id,
+                )
+            return b"traceparent: 00-%b-%b-00\r\n" % (trace_id, made[32:])
+        return b"X-Request-Id: %b\r\n" % traceparent[3:35] if request_id is None else b""
+
+    @property
+    def trace_id(self) -> bytes:
+        """The trace this request belongs to: 32 hex digits (W3C Trace Context)."""
+        return self._made[:32] if self._traceparent is None else self._traceparent[3:35]
+
+    @property
+    def request_id(self) -> bytes:
+        """The client's X-Request-Id, or the trace id."""
+        return self.trace_id if self._request_id is None else self._request_id
+
+    def recall(self, known: KnownHead) -> None:
+        """Take over what the same header section meant before."""
+        self._block = known.block
+        self.host = known.host
+        self.host_field = known.host_field
+        self.cookie_line = known.cookie_line
+        self._device_id = known.device_id
+        self.has_authorization = known.has_authorization
+        self.http10 = False
+        self.keep_alive = True
+        self.length = NO_BODY
+        self.complete = True
+
+    def to_remember(self) -> KnownHead:
+        """What the header section of this request means, for the next one with the same."""
+        return KnownHead(
+            fields=self.fields,
+            block=b"".join(self.fields),
+            host=self.host,
+            host_field=self.host_field or b"",
+            forwarded_host=b"X-Forwarded-Host: %b\r\n" % (self.host_field or b""),
+            cookie_line=self.cookie_line,
+            device_id=self._device_id_sent(),
+            has_authorization=self.has_authorization,
+        )
 
     def head_for(self, target: bytes, authority: bytes) -> bytes:
         """The head for an upstream, always HTTP/1.1."""
+        if self._block:
+            # Recalled: a plain GET or HEAD, whose fields have been joined before.
+            return b"%b %b HTTP/1.1\r\n%b%b\r\n" % (
+                self.method_bytes,
+                target,
+                self._block,
+                self.forwarded_lines,
+            )
         parts = [self.method_bytes, b" ", target, b" HTTP/1.1\r\n"]
         if self.host_field is None:
             parts += (b"Host: ", authority, b"\r\n")

@@ -30,6 +30,7 @@ from proxy.http1.fields import (
     without,
 )
 from proxy.http1.forwarded import from_trusted
+from proxy.http1.known_heads import read_line
 from proxy.http1.request import CHUNKED, NO_BODY, Request, is_request_id, is_traceparent
 
 if TYPE_CHECKING:
@@ -294,6 +295,56 @@ class HeadReader:
         """What has come of the request line, for a diagnosis, and whether it is whole."""
         line, end, _ = (self._partial + self.data[self._scan :]).lstrip(b"\r\n").partition(b"\r\n")
         return line, bool(end)
+
+    def recall(self, data: bytes) -> Request | None:
+        """Make the Request if `data` is one whole plain request with a header section seen before.
+
+        Everything but the request line has passed every gate already, as these very bytes.
+        """
+        wire = self.wire
+        end = data.find(b"\r\n")
+        known = wire.known_heads.get(data[end:])
+        if known is None or self._trusted or len(data) > wire.suspect_head_bytes:
+            return None
+        line = read_line(data[:end])
+        if line is None or end > wire.limits.request_line_bytes:
+            return None
+        request = Request(wire, known.fields)
+        request.recall(known)
+        method_bytes, target = line.groups()
+        request.method_bytes = method_bytes
+        request.method = "GET" if method_bytes == b"GET" else "HEAD"
+        request.target = target
+        request.path, mark, request.query = target.decode("ascii").partition("?")
+        request.has_query = bool(mark)
+        request.client_ip = self._peer
+        request.forwarded_lines = (
+            self._peer_lines + known.forwarded_host + request.identify(None, None)
+        )
+        return request
+
+    def remember(self, request: Request, data: bytes) -> None:
+        """Keep what the header section of this request means, if another request may have it too.
+
+        `data` began with the request and is what was parsed. Ids of its own make a section unique.
+        """
+        if (
+            self._scan
+            and request.method in ("GET", "HEAD")
+            and request.length == NO_BODY
+            and request.keep_alive
+            and not request.http10
+            and not request.upgrade
+            and not request.trailers_wanted
+            and not self._trusted
+            and request.host_field
+            and self._expect is None
+            and self._request_id is None
+            and self._traceparent is None
+            and request.target is self.target
+            and data.find(b"\r\n\r\n") + 4 == len(data)
+        ):
+            self.wire.known_heads.keep(data[self._scan - 2 :], request.to_remember())
 
     def framing_of(self, request: Request) -> bytes:
         """A head with this request's framing and nothing else."""

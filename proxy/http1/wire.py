@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from proxy.errors import ClientError
 from proxy.http1.forwarded import TrustedProxies
+from proxy.http1.known_heads import KnownHeads
 from proxy.settings import Settings
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Wire:
             + re.escape(settings.cookie_name.encode())
             + rb"=([0-9a-f]{32})[ \t]*(?=;|$)"
         ).findall
+        self.known_heads = KnownHeads()
         self.draining = False
         # When the supervisor was last heard of (monotonic seconds).
         self.proven_at = time.monotonic()
