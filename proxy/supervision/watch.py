@@ -10,12 +10,15 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from watchfiles import watch
 
 LOOK_SECONDS = 0.1
+# A writer that truncates first leaves an empty file for a moment; one that stays empty is told.
+EMPTY_SECONDS = 0.5
 
 # What tells one content of a file from another; None is no file.
 Look = tuple[int, int, int, int] | None
@@ -31,6 +34,7 @@ class Watch:
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._looks = {path: look(path) for path in self._paths}
+        self._emptied: dict[Path, float] = {}
         self._threads = (
             threading.Thread(target=self._look, name="figway-watch", daemon=True),
             threading.Thread(target=self._listen, name="figway-notify", daemon=True),
@@ -50,11 +54,18 @@ class Watch:
         while not self._stop.is_set():
             for path in self._paths:
                 seen = look(path)
-                if seen != self._looks[path]:
+                if seen != self._looks[path] and not self._is_being_written(path, seen):
                     self._looks[path] = seen
                     self._tell(path)
             self._wake.wait(LOOK_SECONDS)
             self._wake.clear()
+
+    def _is_being_written(self, path: Path, seen: Look) -> bool:
+        if not (seen and _size(seen) == 0 and _size(self._looks[path]) > 0):
+            self._emptied.pop(path, None)
+            return False
+        since = self._emptied.setdefault(path, time.monotonic())
+        return time.monotonic() - since < EMPTY_SECONDS
 
     def _listen(self) -> None:
         directories = {path.parent for path in self._paths if path.parent.is_dir()}
@@ -80,6 +91,10 @@ class Watch:
         except RuntimeError:
             # The loop has been closed: there is nobody to tell.
             self._stop.set()
+
+
+def _size(seen: Look) -> int:
+    return seen[1] if seen else 0
 
 
 def look(path: Path) -> Look:

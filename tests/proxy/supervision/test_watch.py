@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from proxy.supervision.watch import Watch, look
+from proxy.supervision import watch
+from proxy.supervision.watch import Look, Watch, look
 
 
 class Told:
@@ -46,6 +48,33 @@ async def test_a_change_is_told(tmp_path: Path, change: Callable[[Path], None]) 
     told.watch.start()
     change(path)
     (tmp_path / "beside").write_text("y")
+    assert await told.next() == path
+    told.watch.stop()
+
+
+async def test_a_file_that_is_being_written_is_told_when_it_has_content(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "watched"
+    path.write_text("before")
+    told = Told(path)
+    emptied = threading.Event()
+
+    def tell_tale(seen_path: Path) -> Look:
+        seen = look(seen_path)
+        # The second look at the empty file: what the first one led to has happened.
+        if seen and seen[1] == 0:
+            (emptied.set if first.is_set() else first.set)()
+        return seen
+
+    first = threading.Event()
+    monkeypatch.setattr(watch, "look", tell_tale)
+    monkeypatch.setattr(watch, "EMPTY_SECONDS", 60)
+    told.watch.start()
+    os.truncate(path, 0)
+    await asyncio.to_thread(emptied.wait, 20)
+    assert told.changes.empty()
+    path.write_text("after")
     assert await told.next() == path
     told.watch.stop()
 
