@@ -64,6 +64,7 @@ def add_parser(subparsers: Parsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve until a signal; exit 0 after a whole drain, 1 after one cut short, 2 if unusable."""
+    from proxy.config.load_settings import ignored_variables
     from proxy.errors import ConfigError
     from proxy.supervision.control import load
     from proxy.supervision.listener import AddressError
@@ -111,6 +112,9 @@ def run(args: argparse.Namespace) -> int:
         raise Failure(UNUSABLE, str(error)) from None
     writer = LogWriter(sys.stdout.fileno())
     try:
+        log = event_log(writer)
+        for name in ignored_variables(environ):
+            log.warning("variable_ignored", variable=name, hint="docs/routes.md lists the settings")
         listener, admin_listener = open_listeners(loaded.settings.listen, loaded.settings.admin)
 
         async def serve() -> int:
@@ -121,7 +125,7 @@ def run(args: argparse.Namespace) -> int:
                 state=state,
                 listener=listener,
                 admin_listener=admin_listener,
-                log=event_log(writer),
+                log=log,
                 writer=writer,
             )
             return await supervisor.run()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_origin
 
@@ -22,6 +22,14 @@ PREFIX = "FIGWAY_"
 _RULE = "SETTING"
 _NUMBER = re.compile(r"-?[0-9]{1,18}")
 _DECIMAL = re.compile(r"-?[0-9]{0,18}\.[0-9]{1,18}")
+# What the commands read themselves: where things are is no setting.
+_PLACES = frozenset(
+    PREFIX + name for name in ("CONFIG", "FLAGS", "STATE_DIR", "SENTINEL", "TOKEN", "TOKEN_FILE")
+)
+# What Kubernetes sets in every container for a service whose name begins with figway.
+_OF_A_SERVICE = re.compile(
+    r"FIGWAY_(?:\w+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT(?:_[0-9]+_(?:TCP|UDP|SCTP)(?:_\w+)?)?)"
+)
 # Names of files. A relative one is beside routes.yaml if it stands there.
 _FILES = ("tls_certificate", "tls_key")
 
@@ -142,18 +150,29 @@ def _put(raw: dict[str, Any], key: str, value: Any) -> None:
 
 
 def _misspelt(environ: Mapping[str, str], known: Mapping[str, FieldInfo]) -> Iterator[Problem]:
-    """Yield a problem for every variable that is nearly a setting.
-
-    Not for every unknown one: Kubernetes sets FIGWAY_SERVICE_HOST and the like for a service of
-    that name, and the commands read variables of their own.
-    """
-    names = {variable(key) for key in known}
-    for name in environ:
-        if not name.startswith(PREFIX) or name in names or name.removesuffix("_FILE") in names:
-            continue
+    """Yield a problem for every variable that is nearly one that is read."""
+    names = {variable(key) for key in known} | _PLACES
+    for name in _unread(environ, names):
         near = difflib.get_close_matches(name.removesuffix("_FILE"), names, n=1, cutoff=0.92)
         if near:
             yield _problem("environment", name, f"is no setting; did you mean {near[0]}?")
+
+
+def ignored_variables(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return every variable that looks like ours and that nothing reads."""
+    names = {variable(key) for key, _ in setting_fields(SettingsShape)} | _PLACES
+    return tuple(sorted(_unread(environ, names)))
+
+
+def _unread(environ: Mapping[str, str], names: Collection[str]) -> Iterator[str]:
+    for name in environ:
+        if (
+            name.startswith(PREFIX)
+            and name not in names
+            and name.removesuffix("_FILE") not in names
+            and not _OF_A_SERVICE.fullmatch(name)
+        ):
+            yield name
 
 
 def check_together(settings: Settings) -> Iterator[Problem]:

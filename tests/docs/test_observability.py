@@ -31,6 +31,7 @@ def logged_events() -> set[str]:
     """Every event that the control plane or a worker can log, read from the code."""
     events: set[str] = set()
     files = [
+        ROOT / "proxy" / "cli" / "serve.py",
         ROOT / "proxy" / "supervisor.py",
         ROOT / "proxy" / "accounts.py",
         *(ROOT / "proxy" / "supervision").glob("*.py"),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from proxy.config.load import load_settings
-from proxy.config.load_settings import setting_fields, variable
+from proxy.config.load_settings import ignored_variables, setting_fields, variable
 from proxy.config.settings_model import SettingsShape, to_settings
 from proxy.errors import ConfigError
 from proxy.settings import Deadlines, Limits, Settings
@@ -125,6 +125,15 @@ def test_a_variable_may_name_a_file_that_holds_the_value(tmp_path: Path) -> None
             id="misspelt",
         ),
         pytest.param(
+            {"FIGWAY_STATEDIR": "/x", "FIGWAY_SENTINAL": "/x"},
+            {},
+            [
+                "environment: FIGWAY_SENTINAL: is no setting; did you mean FIGWAY_SENTINEL?",
+                "environment: FIGWAY_STATEDIR: is no setting; did you mean FIGWAY_STATE_DIR?",
+            ],
+            id="misspelt place",
+        ),
+        pytest.param(
             {"FIGWAY_VIA": "a", "FIGWAY_VIA_FILE": "/b"},
             {},
             ["environment: FIGWAY_VIA: is set together with FIGWAY_VIA_FILE: unset one"],
@@ -205,6 +214,17 @@ def test_variables_that_kubernetes_makes_are_left_alone() -> None:
         "FIGWAY_FLAGS": "/x",
     }
     assert load_settings(None, environ, {}) == Settings()
+    assert ignored_variables(environ) == ()
+
+
+def test_variables_that_nothing_reads_are_named() -> None:
+    environ = {
+        "FIGWAY_TLS_CERT": "x",
+        "FIGWAY_LIMITS_BODY": "1",
+        "FIGWAY_VIA_FILE": "x",
+        "HOME": "",
+    }
+    assert ignored_variables(environ) == ("FIGWAY_LIMITS_BODY", "FIGWAY_TLS_CERT")
 
 
 def test_port_zero_twice_is_two_addresses() -> None:
