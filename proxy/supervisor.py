@@ -113,8 +113,8 @@ class Supervisor:
             (self._paths.config, self._paths.flags, self._paths.sentinel), self._file_changed
         )
         try:
-            self._look_at_the_past()
             token = self._state.token()
+            self._look_at_the_past()
             guard = Guard(token=token, admin_host=parse_address(self._settings.admin, "admin").host)
             runner = await admin.serve(
                 admin.build(self.control, self._report, guard, self._log), self._admin_listener

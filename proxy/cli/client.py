@@ -67,9 +67,15 @@ def ask(args: argparse.Namespace, method: str, path: str, body: object = None) -
         raise Failure(
             2, f"{url.scheme}://{url.netloc} answered {response.status} without JSON: is it figway?"
         ) from None
+    if response.status >= 400 and not (isinstance(answer, dict) and "detail" in answer):
+        raise Failure(
+            2,
+            f"{url.scheme}://{url.netloc} answered {response.status} and is not the admin listener"
+            " of a figway: --admin or FIGWAY_ADMIN name another address",
+        )
     if response.status >= 400:
         code = 2 if response.status in (401, 403) else 1
-        detail = str(answer.get("detail", response.reason))
+        detail = str(answer["detail"])
         problems = "".join(f"\n  {line}" for line in answer.get("problems", ()))
         raise Failure(code, detail + problems, answer)
     return answer

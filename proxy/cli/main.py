@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import json
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -76,6 +78,7 @@ def parser(command: str | None) -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    _open_what_is_closed()
     words = list(sys.argv[1:] if argv is None else argv)
     known = {name: module for name, module, _ in COMMANDS}
     command = next((word for word in words if not word.startswith("-")), None)
@@ -95,7 +98,29 @@ def main(argv: Sequence[str] | None = None) -> int:
         return OK
     except KeyboardInterrupt:
         return 130
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            raise
+        print(f"figway {args.command}: stdout takes nothing: {error.strerror}", file=sys.stderr)
+        # What waits in the buffer would fail again at interpreter exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UNUSABLE
     return code
+
+
+def _open_what_is_closed() -> None:
+    """Give a process that was started without stdin, stdout or stderr a null device in its place.
+
+    Else the first file or socket that it opens gets that number, and then what is printed.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest free number is taken, which is this one.
+            os.open(os.devnull, os.O_RDWR)
+            os.set_inheritable(number, True)
+            setattr(sys, name, os.fdopen(number, mode))
 
 
 if __name__ == "__main__":

@@ -43,6 +43,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _percent(text: str) -> float:
     try:
-        return float(text.removesuffix("%"))
+        percent = float(text.removesuffix("%"))
     except ValueError:
-        raise argparse.ArgumentTypeError(f"expected a number from 0 to 100: {text!r}") from None
+        percent = -1.0
+    # Not a number is in no range.
+    if not 0 <= percent <= 100:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to 100: {text[:40]!r}")
+    return percent

@@ -340,6 +340,7 @@ def test_no_secret_and_no_raw_control_character_reaches_the_log(shop: Shop) -> N
         pytest.param(("explain", "GET", "/", "-H", "x"), 2, "NAME: VALUE", id="no_header"),
         pytest.param(("status", "--admin", "http://127.0.0.1:1"), 2, "cannot reach", id="nobody"),
         pytest.param(("status", "--admin", "nonsense://"), 2, "expected http", id="no_url"),
+        pytest.param(("percent", "x", "nan", "--reason", "y"), 2, "from 0 to 100", id="no_number"),
         pytest.param(("status", "--state-dir", "/nowhere"), 2, "no admin token", id="no_token"),
         pytest.param(("--help",), 0, "examples:", id="help"),
         pytest.param(("--version",), 0, "figway ", id="version"),

@@ -6,13 +6,15 @@ import http.client
 import os
 import signal
 import socket
+import subprocess
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.journeys.conftest import FLAGS, ROUTES, Shop
-from tests.journeys.figway_process import Answer, FigwayProcess, ask, figway
+from tests.journeys.figway_process import Answer, FigwayProcess, ask, environment, figway
 
 
 def is_gone(pid: int) -> bool:
@@ -55,6 +57,37 @@ def test_a_route_file_with_problems_is_exit_2_with_all_of_them(shop: Shop) -> No
     assert "max_percent" in running.err
     assert running.err.count("routes.yaml:") >= 5
     assert "Traceback" not in running.err
+
+
+def test_it_serves_with_a_stdout_that_is_closed(shop: Shop) -> None:
+    words = shop.start().serving().process.args
+    assert isinstance(words, list)
+    state = shop.folder / "quiet"
+    quiet = subprocess.Popen(
+        ["sh", "-c", 'exec "$@" <&- >&-', "sh", *words, "--state-dir", str(state)],
+        env=environment(),
+        stderr=subprocess.PIPE,
+    )
+    try:
+        end = time.monotonic() + 20
+        while not (state / "listen").exists() and time.monotonic() < end:
+            assert quiet.poll() is None
+            time.sleep(0.02)
+        address = (state / "listen").read_text().strip()
+        assert ask(address, "GET", "/product/a").body == b"new\n"
+        assert (state / "lock").read_text() == f"{quiet.pid}\n"
+    finally:
+        quiet.terminate()
+        err = quiet.communicate(timeout=20)[1]
+    assert err == b""
+
+
+def test_a_token_that_is_not_ours_to_read_is_named(shop: Shop) -> None:
+    (shop.folder / "state" / "admin-token").mkdir(parents=True)
+    running = shop.start()
+    assert running.wait() == 2
+    assert "admin-token cannot be read or written" in running.err
+    assert len(running.err.splitlines()) == 1
 
 
 @pytest.mark.parametrize("option", ["--listen", "--admin"])

@@ -6,6 +6,8 @@ import importlib
 import json
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -67,6 +69,27 @@ def test_the_module_is_figway_serve(tmp_path: Path) -> None:
     assert "nowhere.yaml" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("redirection", "code"),
+    [
+        pytest.param(">&-", 0, id="closed"),
+        pytest.param("<&- >&- 2>&-", 0, id="all_closed"),
+        pytest.param(">/dev/full", 2, id="full"),
+    ],
+)
+def test_a_stdout_that_takes_nothing_is_no_defect(redirection: str, code: int) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$0" -m proxy.cli.main schema {redirection}', sys.executable],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+    assert ("stdout takes nothing" in done.stderr) is (code == 2)
+
+
 def test_a_failure_with_json_is_json(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -75,6 +98,30 @@ def test_a_failure_with_json_is_json(
     told = capsys.readouterr()
     assert "cannot reach figway at http://127.0.0.1:1" in json.loads(told.out)["detail"]
     assert "cannot reach figway" in told.err
+
+
+class _Shop(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        body = b'{"error": "not found"}'
+        self.send_response(404)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_another_server_is_not_taken_for_the_admin_listener(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FIGWAY_TOKEN", "x")
+    with HTTPServer(("127.0.0.1", 0), _Shop) as server:
+        answering = threading.Thread(target=server.handle_request)
+        answering.start()
+        assert main(["status", "--admin", f"127.0.0.1:{server.server_port}"]) == 2
+        answering.join()
+    assert "answered 404 and is not the admin listener of a figway" in capsys.readouterr().err
 
 
 def test_a_table_is_as_wide_as_its_cells(monkeypatch: pytest.MonkeyPatch) -> None:
