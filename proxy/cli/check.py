@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from proxy.cli.output import OK, REFUSED, UNUSABLE, Failure, bad, good, print_json
+from proxy.cli.output import OK, REFUSED, UNUSABLE, Failure, Help, bad, good, print_json
 from proxy.config.lint import Finding, Severity, check_text
 from proxy.config.lint.sarif import sarif
 from proxy.config.parse import parse_routes, read_file
@@ -30,7 +30,7 @@ def add_parser(subparsers: Parsers) -> None:
         "  git show main:routes.yaml > live.yaml && figway check --against live.yaml\n"
         "  figway check --format sarif > figway.sarif\n\n"
         "exit codes: 0 nothing but notes, 1 errors or warnings, 2 a file cannot be read\n",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Help,
         allow_abbrev=False,
     )
     parser.add_argument("file", nargs="?", default="routes.yaml", help="default: routes.yaml")

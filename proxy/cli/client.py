@@ -22,7 +22,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--admin",
         metavar="URL",
-        help=f"the admin listener (FIGWAY_ADMIN; default {DEFAULT_ADMIN})",
+        help="the admin listener (FIGWAY_ADMIN; default: where the state directory says that it is,"
+        f" else {DEFAULT_ADMIN})",
     )
     group.add_argument(
         "--state-dir",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from proxy.cli import client
-from proxy.cli.output import OK, REFUSED, UNUSABLE, Failure, print_json
+from proxy.cli.output import OK, REFUSED, UNUSABLE, Failure, Help, print_json
 
 Parsers = Any  # argparse's own type for it is private
 
@@ -23,8 +23,10 @@ def add_parser(subparsers: Parsers) -> None:
         " criterion that failed, the override chain, the bucket and its threshold. Asks the running"
         " figway; with --config or --flags it reads those files instead.",
         epilog="example:\n  figway explain GET https://shop.example/product/red-drill"
-        " -H 'Cookie: figway_id=…'\n",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        " -H 'Cookie: figway_id=…'\n"
+        "\nexit codes: 0 explained, 1 no such request can be sent,"
+        " 2 a file cannot be used or figway cannot be reached\n",
+        formatter_class=Help,
         allow_abbrev=False,
     )
     parser.add_argument("method", metavar="METHOD", help="such as GET")

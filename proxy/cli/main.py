@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from proxy.cli.output import OK, UNUSABLE, Failure
+from proxy.cli.output import OK, UNUSABLE, Failure, Help
 
 # Command, module, what it is for. Only the module of the chosen command is imported: a rollback
 # must not wait for a YAML parser.
@@ -61,7 +61,7 @@ def parser(command: str | None) -> argparse.ArgumentParser:
         prog="figway",
         description="A strangler-fig migration proxy: one request, one table, one flag.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Help,
         allow_abbrev=False,
     )
     top.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import sys
+import textwrap
 from collections.abc import Sequence
 
 OK = 0
@@ -19,6 +21,16 @@ class Failure(Exception):
         super().__init__(message)
         self.code = code
         self.answer = answer
+
+
+class Help(argparse.HelpFormatter):
+    """The layout of --help: sentences are wrapped, what is indented stays as it is written."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return "\n".join(
+            line if line.startswith(" ") else textwrap.fill(line, width, initial_indent=indent)
+            for line in text.splitlines()
+        )
 
 
 def print_json(value: object) -> None:

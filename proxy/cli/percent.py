@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from proxy.cli import client, scope
+from proxy.cli.output import Help
 
 Parsers = Any  # argparse's own type for it is private
 
@@ -18,8 +19,10 @@ def add_parser(subparsers: Parsers) -> None:
         description="Set the percentage of a route or group in the flag file and wait until every"
         " worker uses it. Steps of 0.01; never above the route's max_percent. Raising it never"
         " moves a client back.",
-        epilog='example:\n  figway percent product-page 12.5 --reason "first customers"\n',
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog='example:\n  figway percent product-page 12.5 --reason "first customers"\n'
+        "\nexit codes: 0 every worker confirmed, 1 refused or not confirmed,"
+        " 2 figway cannot be reached\n",
+        formatter_class=Help,
         allow_abbrev=False,
     )
     parser.add_argument("name", metavar="ROUTE", help="id of the route, or name of the group")

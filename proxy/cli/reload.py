@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from proxy.cli import client, scope
-from proxy.cli.output import OK, REFUSED, bad, good, print_json
+from proxy.cli.output import OK, REFUSED, Help, bad, good, print_json
 
 Parsers = Any  # argparse's own type for it is private
 
@@ -19,8 +19,10 @@ def add_parser(subparsers: Parsers) -> None:
         description="Read routes.yaml and the flag file again and wait until every worker uses"
         " them. figway watches both files by itself; this tells what came of it. A file with a"
         " problem changes nothing.",
-        epilog="example:\n  figway reload && figway routes\n",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="example:\n  figway reload && figway routes\n"
+        "\nexit codes: 0 both files are in use, 1 one is refused or not confirmed,"
+        " 2 figway cannot be reached\n",
+        formatter_class=Help,
         allow_abbrev=False,
     )
     parser.add_argument("--json", action="store_true", help="print JSON")

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from proxy.cli import client, scope
-from proxy.cli.output import REFUSED
+from proxy.cli.output import REFUSED, Help
 
 Parsers = Any  # argparse's own type for it is private
 
@@ -19,8 +19,10 @@ def add_parser(subparsers: Parsers) -> None:
         description="End a rollback that a command, a signal or the sentinel file started, for the"
         " same scope. What a flag started ends when that flag is set to false; this command names"
         " what still holds.",
-        epilog='example:\n  figway resume --all --reason "fixed in 4.2.1"\n',
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog='example:\n  figway resume --all --reason "fixed in 4.2.1"\n'
+        "\nexit codes: 0 free again, 1 refused, not confirmed or still held,"
+        " 2 figway cannot be reached\n",
+        formatter_class=Help,
         allow_abbrev=False,
     )
     scope.add_options(parser)

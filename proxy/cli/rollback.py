@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from proxy.cli import client, scope
+from proxy.cli.output import Help
 
 Parsers = Any  # argparse's own type for it is private
 
@@ -19,8 +20,10 @@ def add_parser(subparsers: Parsers) -> None:
         " every worker has confirmed; from then on no new request reaches a new service. It stays"
         " so, also over a restart, until `figway resume`. Routes at stage complete stay where they"
         " are.",
-        epilog='example:\n  figway rollback --all --reason "error rate after 4.2"\n',
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog='example:\n  figway rollback --all --reason "error rate after 4.2"\n'
+        "\nexit codes: 0 every worker confirmed, 1 refused or not confirmed,"
+        " 2 figway cannot be reached\n",
+        formatter_class=Help,
         allow_abbrev=False,
     )
     scope.add_options(parser)

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from proxy.cli import client
-from proxy.cli.output import OK, print_json, table
+from proxy.cli.output import OK, Help, print_json, table
 
 Parsers = Any  # argparse's own type for it is private
 
@@ -18,8 +18,8 @@ def add_parser(subparsers: Parsers) -> None:
         help="show every route: stage, flag, percentage, upstream",
         description="Show every route in file order: its match, its stage, the flag's percentage,"
         " the share that really goes to the new side, and why.",
-        epilog="example:\n  figway routes\n",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="example:\n  figway routes\n\nexit codes: 0 shown, 2 figway cannot be reached\n",
+        formatter_class=Help,
         allow_abbrev=False,
     )
     parser.add_argument("--json", action="store_true", help="print JSON")

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import Any
 
-from proxy.cli.output import OK
+from proxy.cli.output import OK, Help
 from proxy.config.schema import schema_text
 
 Parsers = Any  # argparse's own type for it is private
@@ -20,8 +20,8 @@ def add_parser(subparsers: Parsers) -> None:
         description="Print the JSON schema (draft-07) of routes.yaml. Editors complete and explain"
         " keys with it: put it beside routes.yaml and begin that file with the line"
         " `# yaml-language-server: $schema=./routes.schema.json`.",
-        epilog="example:\n  figway schema > routes.schema.json\n",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="example:\n  figway schema > routes.schema.json\n\nexit codes: 0 printed\n",
+        formatter_class=Help,
         allow_abbrev=False,
     )
     parser.add_argument(

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from proxy.cli.output import UNUSABLE, Failure
+from proxy.cli.output import UNUSABLE, Failure, Help
 
 Parsers = Any  # argparse's own type for it is private
 
@@ -31,8 +31,10 @@ def add_parser(subparsers: Parsers) -> None:
         " everything back to legacy.",
         epilog="example:\n  figway serve --config routes.yaml --listen 127.0.0.1:8080"
         " --admin 127.0.0.1:9900 --workers 4\n\nEvery option has an environment variable FIGWAY_*;"
-        " the option wins.\n",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        " the option wins."
+        "\n\nexit codes: 0 stopped and drained, 1 stopped before everything had finished,"
+        " 2 cannot start\n",
+        formatter_class=Help,
         allow_abbrev=False,
     )
     parser.add_argument(

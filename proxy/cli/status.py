@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from typing import Any
 
 from proxy.cli import client
-from proxy.cli.output import OK, bad, bold, good, print_json, table
+from proxy.cli.output import OK, Help, bad, bold, good, print_json, table
 
 Parsers = Any  # argparse's own type for it is private
 
@@ -18,8 +19,9 @@ def add_parser(subparsers: Parsers) -> None:
         help="show what is running: workers, revisions, rollbacks, health",
         description="Show what is running: workers and the revision each has applied, the files"
         " in use, what is rolled back, and the health of upstreams.",
-        epilog="example:\n  figway status --json | jq .workers\n",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="example:\n  figway status --json | jq .workers\n"
+        "\nexit codes: 0 shown, 2 figway cannot be reached\n",
+        formatter_class=Help,
         allow_abbrev=False,
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -35,12 +37,11 @@ def run(args: argparse.Namespace) -> int:
     phase = status["phase"]
     shown = good(phase) if phase == "serving" else bad(phase)
     print(f"figway {status['version']}, {shown} on {status['listen']}, admin {status['admin']}")
-    for name in ("routes", "flags"):
-        file = status[name]
-        where = f"{file['path']} revision {file['revision'] or 'none'}"
-        print(f"{name}: {where}" + (f" (from {file['source']})" if name == "flags" else ""))
-        for line in file["problems"]:
-            print(bad(f"  refused since: {line}"))
+    # The two revisions that access-log lines carry.
+    print(f"routes: {status['routes']['path']}, revision {status['routes']['revision']}")
+    _print_problems(status["routes"])
+    print(f"flags: {status['flags']['path']}, revision {status['revision']}")
+    _print_problems(status["flags"])
     if status["holds"]:
         print(bold(bad("ROLLED BACK")))
         for hold in status["holds"]:
@@ -73,3 +74,15 @@ def run(args: argparse.Namespace) -> int:
         ]
         print(table(("upstream", "endpoint", "health", "last error"), health))
     return OK
+
+
+def _print_problems(file: Mapping[str, Any]) -> None:
+    instead = {
+        "file": "what was read before holds",
+        "last_good": "what it said before the start holds",
+        "nothing": "no flag is set",
+    }
+    if file["problems"]:
+        print(bad(f"  cannot be used, {instead[file['source']]}:"))
+    for line in file["problems"]:
+        print(bad(f"    {line}"))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from proxy.cli.output import OK, REFUSED, UNUSABLE, Failure, bad, good, print_json
+from proxy.cli.output import OK, REFUSED, UNUSABLE, Failure, Help, bad, good, print_json
 from proxy.config.load import load_settings
 from proxy.config.parse import parse_routes, read_file
 from proxy.config.route_tests import Outcome, run_tests
@@ -28,7 +28,7 @@ def add_parser(subparsers: Parsers) -> None:
         "  figway test\n"
         "  figway test deploy/routes.yaml --junit results.xml\n\n"
         "exit codes: 0 all passed, 1 some failed, 2 the file cannot be used\n",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Help,
         allow_abbrev=False,
     )
     parser.add_argument("file", nargs="?", default="routes.yaml", help="default: routes.yaml")

@@ -7,6 +7,7 @@ import os
 import queue
 import select
 import threading
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -61,6 +62,12 @@ class LogWriter:
                 self.dropped += 1
 
 
+def stamp(_: WrappedLogger, level: str, event: EventDict) -> EventDict:
+    """Put first what every line begins with, as the access log does."""
+    now = datetime.now(UTC).isoformat(timespec="microseconds")
+    return {"timestamp": now, "level": level, "event": event.pop("event"), **event}
+
+
 def render(_: WrappedLogger, __: str, event: EventDict) -> str:
     """One line of pure ASCII: no byte of a value can end the line or steer a terminal."""
     text = ""
@@ -89,8 +96,7 @@ def event_log(writer: LogWriter, **always: Any) -> FilteringBoundLogger:
     logger: FilteringBoundLogger = structlog.wrap_logger(
         writer,
         processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            stamp,
             structlog.processors.format_exc_info,
             render,
         ],

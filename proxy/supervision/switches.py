@@ -45,7 +45,7 @@ class Switches:
             self.origin = "last_good"
         self.problems = tuple(map(str, first.problems))
         if self.origin == "nothing" and not self.problems:
-            self.problems = (f"{path}: there is no such file, so no flag is set",)
+            self.problems = (f"{path}: there is no such file",)
         self.state = first.state
         self.held_percentages = first.held
         self.latch = self._observed(first.state)

@@ -292,6 +292,9 @@ def test_a_good_file_is_used_and_a_bad_one_changes_nothing(shop: Shop, reload: o
     ready = ask(running.admin, "GET", "/readyz?verbose")
     assert ready.status == 200
     assert b"routes refused" in ready.body
+    told = running.run("status").out
+    assert "cannot be used, what was read before holds:\n" in told
+    assert f"routes.yaml, revision {applied['config_revision']}\n" in told
 
     shop.write_routes()
     reload(running)

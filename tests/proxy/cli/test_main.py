@@ -27,6 +27,22 @@ def test_every_command_has_a_parser_and_a_run(name: str, module: str, purpose: s
     assert purpose
 
 
+@pytest.mark.parametrize("name", [name for name, _, _ in COMMANDS])
+def test_help_has_an_example_and_the_exit_codes_and_fits_a_terminal(
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit) as ended:
+        main([name, "--help"])
+    assert ended.value.code == 0
+    text = capsys.readouterr().out
+    assert f"\n  figway {name}" in text
+    assert "\nexit codes: 0 " in text
+    assert "--json" in text or name == "serve"
+    # An example is one command, however long.
+    assert max(len(line) for line in text.splitlines() if not line.startswith("  figway ")) <= 80
+
+
 @pytest.mark.parametrize(
     "words",
     [
