@@ -37,6 +37,8 @@ PROTECTED_FROM_NOMINATION = frozenset(
         b"host",
         b"traceparent",
         b"tracestate",
+        # What frames the body stays with the body.
+        b"transfer-encoding",
         b"via",
         b"x-forwarded-for",
         b"x-forwarded-host",

@@ -15,7 +15,7 @@ from proxy.errors import (
 )
 from proxy.http1.client_side import HOLD_BYTES, ClientConnection
 from proxy.http1.identity import identity_lines
-from proxy.http1.refusal import OPTIONS_HERE
+from proxy.http1.refusal import LAST_OPTIONS_HERE, OPTIONS_HERE
 from proxy.http1.request import CHUNKED, NO_BODY, Request
 from proxy.http1.response_head import CHUNKED as RESPONSE_CHUNKED
 from proxy.http1.response_head import UNTIL_CLOSE, ResponseHead
@@ -110,8 +110,15 @@ class Journey(Exchange, Asker):
         # RFC 9110, 7.6.2: "If the Max-Forwards value is zero (0), the recipient MUST NOT forward
         # the request; instead, the recipient MUST respond as the final recipient."
         self.status = 200
-        self.client.transport.write(OPTIONS_HERE)
-        self._finish(reusable=self.request.keep_alive)
+        request = self.request
+        reusable = (
+            request.keep_alive
+            and request.complete
+            and not request.http10
+            and not self.generation.wire.draining
+        )
+        self.client.transport.write(OPTIONS_HERE if reusable else LAST_OPTIONS_HERE)
+        self._finish(reusable=reusable)
 
     # Dispatch.
 
@@ -271,7 +278,7 @@ class Journey(Exchange, Asker):
     def interim(self, head: ResponseHead) -> None:
         """Forward a 1xx such as 103 to a client that can know it (RFC 9110, 15.2)."""
         if self.error is None and not self.request.http10:
-            self._out += (head.status_line(), *head.fields, b"\r\n")
+            self._out += (head.status_line(), *head.without_framing(), b"\r\n")
 
     def response_head(self, head: ResponseHead) -> None:
         """Relay the head, or take the answer as a reason to fall back."""
@@ -370,7 +377,7 @@ class Journey(Exchange, Asker):
             [
                 *self._out,
                 head.status_line(),
-                *head.fields,
+                *head.without_framing(),
                 b"Connection: Upgrade\r\nUpgrade: ",
                 head.upgrade,
                 b"\r\n\r\n",
@@ -431,7 +438,12 @@ class Journey(Exchange, Asker):
         self.error = error
         self.status = error.status
         self._out = []
-        reusable = self.request.keep_alive and not self.generation.wire.draining
+        # The error says nothing that would keep an HTTP/1.0 client's connection.
+        reusable = (
+            self.request.keep_alive
+            and not self.request.http10
+            and not self.generation.wire.draining
+        )
         self._account()
         self.client.refuse_and_go_on(error, reusable=reusable)
 

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 # Held body bytes beyond which the client has to wait (the request has no upstream connection yet).
 HOLD_BYTES: Final = 64 * 1024
+# Phases in which reading is not held back any more.
+_ENDING: Final = frozenset({Phase.LINGER, Phase.CLOSING, Phase.CLOSED})
 _RST_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
 
@@ -162,8 +164,6 @@ class ClientConnection(asyncio.Protocol):
         if self.tunnel is not None:
             return self.tunnel.client_ended()
         self.half_closed = True
-        if self.phase is Phase.LINGER:
-            return False
         if self.phase is Phase.OPEN:
             self.phase = Phase.DEAF
             if self.request is not None or self.head.begun:
@@ -345,6 +345,7 @@ class ClientConnection(asyncio.Protocol):
         """Stop listening; refuse the message at hand once those before it are answered."""
         self.phase = Phase.DEAF
         self.head.begun = False
+        self.head_since = 0.0
         self.wire.refuse(error, self.peer)
         request, self.request = self.request, None
         if request is not None and request is self.serving:
@@ -406,14 +407,14 @@ class ClientConnection(asyncio.Protocol):
             self._linger()
             return
         if not reusable:
-            if self.wire.draining:
+            if self.last or (self.tls and request is not None and request.http10):
+                self.close_softly()
+            else:
                 # The client may have sent its next request before it could read that this was the
                 # last response: closing on it would erase the response.
                 self._linger()
-            else:
-                self.close_softly()
             return
-        if self.tail is not None:
+        if self.tail is not None and request is not None and request.upgrade:
             rest, self.tail = self.tail, None
             self.parser = HttpRequestParser(self.head)
             if rest:
@@ -457,7 +458,7 @@ class ClientConnection(asyncio.Protocol):
         self.exchange = self.serving = None
         if self.phase is Phase.CLOSED:
             return
-        self.phase = Phase.DEAF
+        self.phase = Phase.CLOSING
         if not reset:
             self.transport.close()
             return
@@ -477,9 +478,7 @@ class ClientConnection(asyncio.Protocol):
 
     def close_softly(self) -> None:
         """End the connection after what was written has gone out."""
-        self.phase = Phase.DEAF
-        # What is still in the buffers goes out first, unless the client does not take it.
-        self.linger_until = self.wire.now + self.wire.deadlines.write
+        self.phase = Phase.CLOSING
         self.transport.close()
 
     def _linger(self) -> None:
@@ -498,7 +497,7 @@ class ClientConnection(asyncio.Protocol):
 
     def pause_reading(self) -> None:
         """Let the client wait."""
-        if not self.read_paused and self.phase not in (Phase.LINGER, Phase.CLOSED):
+        if not self.read_paused and self.phase not in _ENDING:
             self.read_paused = True
             self.transport.pause_reading()
 
@@ -506,9 +505,11 @@ class ClientConnection(asyncio.Protocol):
         """Take more from the client."""
         if self.queue and self.exchange is not None:
             return
-        if self.read_paused and self.phase is not Phase.CLOSED:
+        if self.read_paused and self.phase not in (Phase.CLOSING, Phase.CLOSED):
             self.read_paused = False
             now = self.read_at = self.wire.now
+            if self.head_since:
+                self.head_since = now
             if self.request is not None:
                 self.request.measure_from(now)
             self.transport.resume_reading()

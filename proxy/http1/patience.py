@@ -26,6 +26,15 @@ def check(client: ClientConnection, now: float) -> None:
     deadlines = client.wire.deadlines
     if client.tunnel is not None:
         client.tunnel.check(now)
+    elif client.phase is Phase.CLOSING:
+        if takes_nothing(client, deadlines.write, now):
+            client.transport.abort()
+    elif client.phase is Phase.LINGER and client.transport.get_write_buffer_size():
+        # The response is not out yet, and is worth the same patience as any other.
+        if takes_nothing(client, deadlines.write, now):
+            client.transport.abort()
+        client.linger_until = now + deadlines.linger
+        client.read_at = now
     elif client.phase is Phase.LINGER:
         patience = deadlines.linger_idle
         if client.wire.draining:
@@ -35,17 +44,15 @@ def check(client: ClientConnection, now: float) -> None:
     elif client.write_paused_at and takes_nothing(client, deadlines.write, now):
         client.give_up_writing()
     elif client.head_since:
-        if now - client.head_since > deadlines.header:
+        if not client.read_paused and now - client.head_since > deadlines.header:
             client.head_since = 0.0
             client.broken(RequestTimeout)
     elif client.request is not None:
         if not client.read_paused and _is_too_slow(client, client.request, deadlines, now):
             client.broken(RequestTimeout)
-    elif client.exchange is None and client.phase is Phase.OPEN:
+    elif client.exchange is None and client.phase is Phase.OPEN and not client.write_paused_at:
         if now - client.since > _idle_patience(client, deadlines):
             client.close_softly()
-    elif client.linger_until and now > client.linger_until:
-        client.transport.abort()
 
 
 def takes_nothing(
@@ -60,7 +67,7 @@ def takes_nothing(
     raw = connection.transport.get_extra_info("socket")
     with suppress(OSError, AttributeError):
         unsent += _INT.unpack(fcntl.ioctl(raw.fileno(), termios.TIOCOUTQ, _ZERO))[0]
-    if unsent != connection.unsent:
+    if unsent != connection.unsent or not connection.write_paused_at:
         connection.unsent = unsent
         connection.write_paused_at = now
     return now - connection.write_paused_at > seconds

@@ -13,5 +13,7 @@ class Phase(IntEnum):
     DEAF = 1
     # The last response is out; what still comes is thrown away so that the client can read it.
     LINGER = 2
-    TUNNEL = 3
-    CLOSED = 4
+    # What was written still goes out, and nothing after it.
+    CLOSING = 3
+    TUNNEL = 4
+    CLOSED = 5

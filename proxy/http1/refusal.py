@@ -11,6 +11,7 @@ from proxy.errors import MethodNotAllowed, Overloaded, ProxyError
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _ALLOW = "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 OPTIONS_HERE = f"HTTP/1.1 200 OK\r\n{_ALLOW}\r\nContent-Length: 0\r\n\r\n".encode("ascii")
+LAST_OPTIONS_HERE = OPTIONS_HERE.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
 
 
 _dates: dict[int, bytes] = {}

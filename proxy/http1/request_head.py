@@ -423,7 +423,11 @@ class HeadReader:
         request.cookie_line = self._cookie
         request.has_authorization = self._authorization
         if options is not None:
-            self._obey_connection(request, options, parser)
+            self._obey_connection(request, options)
+        # llhttp believes Proxy-Connection too, and then stops at the head, whatever body follows.
+        if self._upgrade and parser.should_upgrade():
+            self.upgrade_pending = True
+            self._ask_for_upgrade(request, options or ())
         if self._forwarded:
             request.client_ip, request.fields, lines = from_trusted(
                 wire.trusted,
@@ -483,9 +487,7 @@ class HeadReader:
             self._scan = at + len(line)
         return bool(version == "1.1")
 
-    def _obey_connection(
-        self, request: Request, options: tuple[bytes, ...], parser: HttpRequestParser
-    ) -> None:
+    def _obey_connection(self, request: Request, options: tuple[bytes, ...]) -> None:
         nominated = set(options) - _KNOWN_OPTIONS
         if nominated:
             # RFC 9110, 7.6.1: "Intermediaries MUST [...] remove any header or trailer field(s) from
@@ -493,15 +495,16 @@ class HeadReader:
             # rely on.
             request.fields = without(request.fields, nominated - PROTECTED_FROM_NOMINATION)
         request.trailers_wanted = self._te and b"te" in options and not request.http10
-        if b"upgrade" in options and parser.should_upgrade():
-            self.upgrade_pending = True
-            if (
-                request.method == "GET"
-                and request.length in (NO_BODY, 0)
-                and not request.http10
-                and self._upgrade.lower() in self.wire.upgrade_protocols
-            ):
-                request.upgrade = self._upgrade
+
+    def _ask_for_upgrade(self, request: Request, options: tuple[bytes, ...]) -> None:
+        if (
+            b"upgrade" in options
+            and request.method == "GET"
+            and request.length in (NO_BODY, 0)
+            and not request.http10
+            and self._upgrade.lower() in self.wire.upgrade_protocols
+        ):
+            request.upgrade = self._upgrade
 
     def _count_forwards(self, request: Request) -> None:
         # RFC 9110, 7.6.2; what is no number is as good as absent.

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from proxy.http1.patience import takes_nothing
+from proxy.http1.phase import Phase
+
 if TYPE_CHECKING:
     from proxy.http1.client_side import ClientConnection
     from proxy.http1.upstream_side import UpstreamConnection
@@ -13,7 +16,16 @@ if TYPE_CHECKING:
 class Tunnel:
     """Bytes both ways, untouched; each side waits for the other, each half closes on its own."""
 
-    __slots__ = ("_client", "_done", "_idle_since", "_on_end", "_upstream", "received", "sent")
+    __slots__ = (
+        "_client",
+        "_done",
+        "_ended",
+        "_idle_since",
+        "_on_end",
+        "_upstream",
+        "received",
+        "sent",
+    )
 
     def __init__(
         self,
@@ -25,6 +37,8 @@ class Tunnel:
         self._upstream = upstream
         self._on_end = on_end
         self._done = False
+        # One side has ended; with the other's end there is nothing left.
+        self._ended = False
         self._idle_since = client.wire.now
         self.received = 0
         self.sent = 0
@@ -41,6 +55,8 @@ class Tunnel:
             self.from_client(early)
         if early_from_upstream:
             self.from_upstream(early_from_upstream)
+        if client.half_closed:
+            self.client_ended()
 
     def from_client(self, data: bytes) -> None:
         """Pass bytes to the upstream."""
@@ -58,10 +74,11 @@ class Tunnel:
 
     def client_ended(self) -> bool:
         """Pass the client's end on; the other direction goes on."""
-        if self._upstream.closed:
+        if self._upstream.closed or self._ended:
             return False
         if self._upstream.transport.can_write_eof():
             self._upstream.transport.write_eof()
+            self._ended = True
             return not self._client.tls
         self._upstream.transport.close()
         return False
@@ -69,10 +86,11 @@ class Tunnel:
     def upstream_ended(self) -> bool:
         """Pass the upstream's end on; the other direction goes on."""
         transport = self._client.transport
-        if transport.is_closing():
+        if transport.is_closing() or self._ended:
             return False
         if transport.can_write_eof():
             transport.write_eof()
+            self._ended = True
             return self._upstream.transport.can_write_eof()
         transport.close()
         return False
@@ -106,12 +124,20 @@ class Tunnel:
 
     def check(self, now: float) -> None:
         """End a tunnel in which nobody speaks."""
-        if now - self._idle_since > self._client.wire.deadlines.tunnel_idle:
+        deadlines = self._client.wire.deadlines
+        if self._done:
+            # One side is gone; what it sent last is on its way to the other.
+            rest = self._client if self._upstream.closed else self._upstream
+            over = takes_nothing(rest, deadlines.write, now)
+        else:
+            over = now - self._idle_since > deadlines.tunnel_idle
+        if over:
             self.close()
 
     def close(self) -> None:
         """End both sides."""
-        self._client.transport.abort()
+        if self._client.phase is not Phase.CLOSED:
+            self._client.transport.abort()
         self._upstream.close()
 
     def _end(self) -> None:

@@ -378,8 +378,11 @@ class UpstreamConnection(asyncio.Protocol):
     def check(self, now: float) -> None:
         """Compare what this connection waits for with how long it may take."""
         upstream = self.endpoint.upstream
+        if self.tunnel is not None:
+            self.tunnel.check(now)
+            return
         if self.asker is None:
-            if self.tunnel is None and now - self.idle_since > upstream.pool.idle_seconds:
+            if now - self.idle_since > upstream.pool.idle_seconds:
                 self.close()
             return
         timeouts = upstream.timeouts
