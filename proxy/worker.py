@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import gc
 import os
+import resource
 import signal
 import socket
 import ssl
@@ -118,7 +119,15 @@ class Worker:
 
     def listen(self, listener: socket.socket) -> None:
         """Accept clients on this socket from now on. Needs a running loop and a generation."""
-        acceptor = Acceptor(self.wire, listener, server_tls(self.settings))
+        acceptor = Acceptor(
+            self.wire,
+            listener,
+            server_tls(self.settings),
+            upstream_connections=sum(
+                pool.upstream.pool.connections * len(pool.endpoints)
+                for pool in self._pools.values()
+            ),
+        )
         self._acceptors.append(acceptor)
         self.wire.start()
         acceptor.start()
@@ -345,6 +354,9 @@ def main() -> None:
     parser.add_argument("--listen-fd", type=int, required=True)
     parser.add_argument("--link-fd", type=int, required=True)
     options = parser.parse_args()
+    # Every client is a descriptor; the usual soft limit is meant for programs that use select().
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     listener = socket.socket(fileno=options.listen_fd)
     link = socket.socket(fileno=options.link_fd)
     # Requests leave no cycles behind, so the collector may look less often.

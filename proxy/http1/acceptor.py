@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _AT_ONCE: Final = 8
 # After the kernel had no descriptor left for us (seconds).
 _PAUSE: Final = 0.1
-# Descriptors kept for upstreams, the link, files and the log.
+# Descriptors kept for the link, files and the log.
 _RESERVED: Final = 64
 _NO_ROOM: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _HANDSHAKE_SECONDS: Final = 10.0
@@ -30,7 +30,15 @@ class Acceptor:
     Not the event loop's own server: that one cannot pause, and takes a whole burst into one worker.
     """
 
-    def __init__(self, wire: Wire, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
+    def __init__(
+        self,
+        wire: Wire,
+        listener: socket.socket,
+        tls: ssl.SSLContext | None,
+        *,
+        upstream_connections: int,
+    ) -> None:
+        """Leave room for as many upstream connections as the pools may open."""
         self._wire = wire
         self._listener = listener
         self._tls = tls
@@ -38,8 +46,9 @@ class Acceptor:
         self._reading = False
         self._handshakes: set[asyncio.Task[None]] = set()
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        by_descriptors = max(16, (soft - _RESERVED) // 2)
-        self._room = min(wire.limits.connections, by_descriptors)
+        # At least half is for clients: pools that could eat all the rest wait before clients do.
+        free = soft - _RESERVED
+        self._room = min(wire.limits.connections, max(16, free // 2, free - upstream_connections))
 
     def start(self) -> None:
         """Begin to accept."""

@@ -182,13 +182,13 @@ class ResponseHead:
             http10 = version == "1.0"
             if http10 and self.length == CHUNKED:
                 raise BrokenResponse("Transfer-Encoding in HTTP/1.0")
-        if self._connection is not None:
-            nominated = set(self._connection) - PROTECTED_FROM_NOMINATION - _OWN_OPTIONS
+        options = self._connection or ()
+        if options not in _NOMINATE_NOTHING:
+            nominated = set(options) - PROTECTED_FROM_NOMINATION - _OWN_OPTIONS
             if nominated:
                 self.fields = without(fields, nominated)
         # llhttp takes a response without a length for one that ends with the connection, also where
         # there is no body to end.
-        options = self._connection or ()
         self.persistent = b"close" not in options and (not http10 or b"keep-alive" in options)
         self.whole = True
 
@@ -226,4 +226,5 @@ class ResponseHead:
         return b"".join(without(self.trailers, FORBIDDEN_IN_TRAILERS))
 
 
+_NOMINATE_NOTHING: Final[tuple[tuple[bytes, ...], ...]] = ((), (b"keep-alive",), (b"close",))
 _OWN_OPTIONS: Final = frozenset({b"keep-alive", b"close", b"upgrade", b"transfer-encoding"})
