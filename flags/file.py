@@ -31,11 +31,16 @@ class FileProvider:
 
     name = "file"
 
-    def __init__(self, path: Path, *, last_good: FlagState = NOTHING_SAID) -> None:
-        """`last_good` is what was said before this process started, if that was kept."""
+    def __init__(self, path: Path, *, last_good: FlagState = NOTHING_SAID, newest: int = 0) -> None:
+        """`last_good` is what was said before this process started, if that was kept.
+
+        `newest` is the newest revision that is known of: what is saved from now on is newer.
+        """
         self.path = path
         self._state = last_good
+        self._newest = newest
         self._content: bytes | None = None
+        self._changed = 0
 
     @property
     def state(self) -> FlagState:
@@ -91,13 +96,15 @@ class FileProvider:
 
     def _revision(self, content: bytes) -> int:
         # The time of the change, so that an old file that comes back (a restored backup, a fresh
-        # container) is not newer than a rollback. Within a process a change always counts as newer.
-        changed = self.path.stat().st_mtime_ns
+        # container) is not newer than a rollback. Within a process a change always counts as newer,
+        # and so does saving again what is there: the clock may have been ahead, before the start.
+        changed, before = self.path.stat().st_mtime_ns, self._changed
+        self._changed = changed
         if self._content is None:
             return changed
-        if content == self._content:
+        if content == self._content and changed <= before:
             return max(changed, self._state.revision)
-        return max(changed, self._state.revision + 1)
+        return max(changed, self._state.revision + 1, self._newest + 1)
 
     def _bytes(self) -> bytes | None:
         try:

@@ -95,6 +95,11 @@ class Latch:
         """The routes rolled back by themselves."""
         return frozenset(filter(None, (route_of(hold.scope) for hold in self.holds)))
 
+    @property
+    def newest_revision(self) -> int:
+        """The newest revision that a flag was seen at, on or off; 0 for none."""
+        return max((*self.flags_off.values(), *(hold.revision for hold in self.holds)), default=0)
+
     def hold(self, new: Hold) -> Latch:
         """Add a hold. One that is there already keeps its earlier start and that start's reason."""
         checked_scope(new.scope)

@@ -36,9 +36,11 @@ class Switches:
         self.path = path
         self._directory = directory
         last_good = _last_good(directory.path / LAST_GOOD_FLAGS)
-        self._provider = FileProvider(path, last_good=last_good or NOTHING_SAID)
         self._latch_file = LatchFile(directory.path / LATCH)
         self.latch = self._latch_file.load(now=time.time())
+        self._provider = FileProvider(
+            path, last_good=last_good or NOTHING_SAID, newest=self.latch.newest_revision
+        )
         first = self._provider.refresh()
         self.origin: Origin = "file" if self._provider.content is not None else "nothing"
         if self.origin == "nothing" and last_good is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -93,6 +94,22 @@ def test_a_touched_file_is_no_news(path: Path, directory: StateDirectory) -> Non
     assert not switches.use(switches.read())
     path.write_text(FLAGS.replace("7", "8"))
     assert switches.use(switches.read())
+
+
+@pytest.mark.parametrize("content", [FLAGS, "rollback: false\n"], ids=["again", "changed"])
+def test_a_rollback_of_a_clock_that_was_ahead_ends_when_its_flag_is_saved_again(
+    path: Path, directory: StateDirectory, content: str
+) -> None:
+    path.write_text(FLAGS.replace("false", "true"))
+    os.utime(path, ns=(2**62, 2**62))
+    assert Switches(path, directory).keep_latch() == ""
+    path.write_text(FLAGS)
+    os.utime(path, ns=(5, 5))
+    switches = Switches(path, directory)
+    assert switches.snapshot(1).rollback_all
+    path.write_text(content)
+    assert switches.use(switches.read())
+    assert not switches.snapshot(2).rollback_all
 
 
 ENTRY = Entry(
