@@ -95,9 +95,7 @@ def run(args: argparse.Namespace) -> int:
     except ConfigError as error:
         count = len(error.problems)
         problems = "1 problem" if count == 1 else f"{count} problems"
-        raise Failure(
-            UNUSABLE, f"{config} cannot be used, {problems}:\n{_indented(str(error))}"
-        ) from None
+        raise Failure(UNUSABLE, f"cannot start, {problems}:\n{_indented(str(error))}") from None
     try:
         server_tls(loaded.settings)
     except (OSError, ValueError) as error:

@@ -179,5 +179,9 @@ def listen_address(text: str) -> str:
         raise ValueError(f"must be HOST:PORT such as 127.0.0.1:8080{got}")
     if int(port) > 65535:
         raise ValueError(f"must have a port between 0 and 65535{got}")
+    if host in ("", "*"):
+        raise ValueError(f"must name a host; every address is 0.0.0.0:{port} or [::]:{port}{got}")
+    if ":" in host and not host.startswith("["):
+        raise ValueError(f"needs brackets around an IPv6 address, such as [::1]:{port}{got}")
     _split_authority(host, got)
     return address

@@ -175,7 +175,7 @@ class _Reader:
 
     def _decode(self, text: bytes) -> str:
         if len(text) > MAX_BYTES:
-            self._fatal(1, 1, f"the file has {len(text)} bytes, more than 1 MiB: split the proxy")
+            self._fatal(1, 1, "the file has more than 1 MiB: split the proxy")
         if text.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
             self._fatal(
                 1, 1, "the file begins with a byte order mark: save it as UTF-8 without BOM"

@@ -227,6 +227,21 @@ def test_variables_that_nothing_reads_are_named() -> None:
     assert ignored_variables(environ) == ("FIGWAY_LIMITS_BODY", "FIGWAY_TLS_CERT")
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        pytest.param(":80", "every address is 0.0.0.0:80 or [::]:80", id="port alone"),
+        pytest.param("*:80", "every address is 0.0.0.0:80 or [::]:80", id="star"),
+        pytest.param("::1:80", "needs brackets around an IPv6 address", id="IPv6"),
+        pytest.param("[::1]", "must be HOST:PORT", id="no port"),
+    ],
+)
+def test_an_address_that_is_nearly_one_is_refused_with_the_mend(text: str, message: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load_settings(None, {}, {"listen": text})
+    assert message in str(refused.value)
+
+
 def test_port_zero_twice_is_two_addresses() -> None:
     settings = load_settings(None, {}, {"listen": "127.0.0.1:0", "admin": "127.0.0.1:0"})
     assert settings.listen == settings.admin
