@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from flags.snapshot import FlagSnapshot
@@ -52,10 +53,10 @@ class Generation:
         """Tell whether the supervisor has lately confirmed that this is the current state.
 
         A worker that was frozen for a minute must not serve one more request from the state it fell
-        asleep with.
+        asleep with. So the clock is asked here, not the coarse time that had stopped with it.
         """
         limit = self.wire.settings.state_max_age
-        return not limit or self.wire.now - self.wire.proven_at <= limit
+        return not limit or time.monotonic() - self.wire.proven_at <= limit
 
     def __repr__(self) -> str:
         return f"<Generation {self.revision} [{self.table.revision}]>"
