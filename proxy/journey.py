@@ -140,7 +140,7 @@ class Journey(Exchange, Asker):
         except PoolExhausted:
             self.not_connected(PoolExhausted)
 
-    def connected(self, connection: UpstreamConnection) -> None:
+    def connected(self, connection: UpstreamConnection) -> bool:
         """Take a connection that was waited for, unless a rollback came meanwhile."""
         current = self.generation.latest.generation
         if (
@@ -152,12 +152,12 @@ class Journey(Exchange, Asker):
             # the rollback was acknowledged. It moves to the newer generation as a whole.
             decision = decide(current.table, current.flags, self.request)
             if decision.side is Side.LEGACY:
-                connection.endpoint.release(connection)
                 self.generation = current
                 self.decision = decision
                 self._dispatch()
-                return
+                return False
         self._send(connection)
+        return True
 
     def _send(self, connection: UpstreamConnection) -> None:
         """Send the request: its head, and what has arrived of its body."""
@@ -169,6 +169,8 @@ class Journey(Exchange, Asker):
             head_only=request.method == "HEAD",
             switching=bool(request.upgrade),
         )
+        if self.client.write_paused_at:
+            connection.pause_reading()
         if self._replay:
             for chunk in self._replay:
                 connection.send(self._framed(chunk))

@@ -61,6 +61,8 @@ class Worker:
         self.wire.on_tick.append(self._tick)
         self.latest = Latest()
         self._pools: dict[str, UpstreamPool] = {}
+        # Pools of former tables, until the last request has left them.
+        self._retired: list[UpstreamPool] = []
         self._acceptors: list[Acceptor] = []
         self._idle = asyncio.Event()
 
@@ -115,6 +117,7 @@ class Worker:
         for name, pool in self._pools.items():
             if pools.get(name) is not pool:
                 pool.retire()
+                self._retired.append(pool)
         self._pools = pools
 
     def listen(self, listener: socket.socket) -> None:
@@ -139,15 +142,14 @@ class Worker:
         self._acceptors.clear()
         wire = self.wire
         wire.draining = True
-        now = time.monotonic()
         for client in wire.clients:
-            client.since = max(client.since, now)
+            client.since = max(client.since, wire.now)
         try:
             async with asyncio.timeout(seconds):
                 await self._idle.wait()
         except TimeoutError:
             pass
-        finished = not wire.clients
+        finished = not wire.clients and not wire.in_flight
         self.close()
         return finished
 
@@ -157,7 +159,7 @@ class Worker:
             acceptor.stop()
         self._acceptors.clear()
         self.wire.stop()
-        for pool in self._pools.values():
+        for pool in (*self._pools.values(), *self._retired):
             pool.abandon()
         for client in tuple(self.wire.clients):
             client.transport.abort()
@@ -165,9 +167,12 @@ class Worker:
             upstream.close()
 
     def _tick(self, now: float) -> None:
-        for pool in self._pools.values():
+        for pool in (*self._pools.values(), *self._retired):
             pool.tick(now)
-        if self.wire.draining and not self.wire.clients:
+        if self._retired:
+            self._retired = [pool for pool in self._retired if pool.is_used()]
+        # A request may outlive its client: an order that was given is carried out.
+        if self.wire.draining and not self.wire.clients and not self.wire.in_flight:
             self._idle.set()
 
     def snapshot(self) -> TallySnapshot:

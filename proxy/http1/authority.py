@@ -40,7 +40,8 @@ def read_host(value: bytes) -> str:
     host = name.lower().rstrip(".")
     if not host:
         raise BadRequest("Host is empty")
-    if len(_known) < _REMEMBERED:
+    # RFC 1035, 2.3.4: a name has at most 255 bytes.
+    if len(_known) < _REMEMBERED and len(value) <= 262:
         _known[value] = host
     return host
 

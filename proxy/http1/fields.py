@@ -67,6 +67,8 @@ _PLAIN_NAME: Final = re.compile(rb"[A-Za-z0-9-]+")
 
 # Names repeat, so their kinds are remembered. The bound keeps a client from filling the memory.
 _REMEMBERED: Final = 4096
+# Nor does it keep what nobody sends twice (bytes).
+_LONGEST: Final = 64
 
 
 # Field name as sent -> kind. Plain dictionaries, read directly: the interpreter is fastest at that.
@@ -77,7 +79,7 @@ known_response_kinds: Final[dict[bytes, int]] = {}
 def learn_request_kind(name: bytes) -> int:
     """The kind of a request field seen for the first time."""
     kind = DROP if _PLAIN_NAME.fullmatch(name) is None else _kind(name, _REQUEST_KINDS)
-    if len(known_request_kinds) < _REMEMBERED:
+    if len(known_request_kinds) < _REMEMBERED and len(name) <= _LONGEST:
         known_request_kinds[name] = kind
     return kind
 
@@ -85,7 +87,7 @@ def learn_request_kind(name: bytes) -> int:
 def learn_response_kind(name: bytes) -> int:
     """The kind of a response field seen for the first time."""
     kind = _kind(name, _RESPONSE_KINDS)
-    if len(known_response_kinds) < _REMEMBERED:
+    if len(known_response_kinds) < _REMEMBERED and len(name) <= _LONGEST:
         known_response_kinds[name] = kind
     return kind
 
@@ -118,7 +120,7 @@ def connection_options(value: bytes) -> tuple[bytes, ...]:
     options = _known_options.get(value)
     if options is None:
         options = tuple(tokens(value))
-        if len(_known_options) < _REMEMBERED:
+        if len(_known_options) < _REMEMBERED and len(value) <= _LONGEST:
             _known_options[value] = options
     return options
 

@@ -22,7 +22,7 @@ _ZERO: Final = bytes(4)
 
 
 def check(client: ClientConnection, now: float) -> None:
-    """End what has taken too long. `now` and all notes of time are monotonic seconds."""
+    """End what has taken too long. `now` and all notes of time are those of `Wire.now`."""
     deadlines = client.wire.deadlines
     if client.tunnel is not None:
         client.tunnel.check(now)
@@ -50,9 +50,13 @@ def check(client: ClientConnection, now: float) -> None:
     elif client.request is not None:
         if not client.read_paused and _is_too_slow(client, client.request, deadlines, now):
             client.broken(RequestTimeout)
-    elif client.exchange is None and client.phase is Phase.OPEN and not client.write_paused_at:
-        if now - client.since > _idle_patience(client, deadlines):
-            client.close_softly()
+    elif (
+        client.exchange is None
+        and client.phase is Phase.OPEN
+        and not client.write_paused_at
+        and now - client.since > _idle_patience(client, deadlines)
+    ):
+        client.close_softly()
 
 
 def takes_nothing(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -82,6 +83,9 @@ class Endpoint:
             raise PoolExhausted
         self.waiting.append((asker, self.wire.now))
         self._open_more()
+        if self.idle and not self.connecting and len(self.idle) + self.busy >= pool.connections:
+            # Who queues although connections are idle wants a fresh one: its place is made here.
+            self.idle[0].close()
 
     def forget(self, asker: Asker) -> None:
         """Take somebody who no longer waits out of the queue."""
@@ -89,16 +93,20 @@ class Endpoint:
 
     def release(self, connection: UpstreamConnection) -> None:
         """Take a connection back after a whole exchange."""
-        if self.retired:
-            self.busy -= 1
-            connection.close()
-        elif self.waiting:
+        while self.waiting:
             asker, _ = self.waiting.popleft()
-            asker.connected(connection)
+            if asker.connected(connection):
+                return
+        if self.retired:
+            connection.close()
         else:
             self.busy -= 1
             connection.idle_since = self.wire.now
             self.idle.append(connection)
+
+    def made(self) -> None:
+        """Count a connection: it is busy until it is released or lost."""
+        self.busy += 1
 
     def lost(self, connection: UpstreamConnection) -> None:
         """Forget a connection that has ended."""
@@ -144,12 +152,11 @@ class Endpoint:
                 outcome = await self._connect()
         except TimeoutError:
             outcome = ConnectTimeout
-        except OSError:  # ssl.SSLError and its verification errors are OSErrors too
+        # ssl.SSLError and its verification errors are OSErrors too; a name may be none at all.
+        except (OSError, UnicodeError):
             outcome = ConnectFailed
         self.connecting -= 1
         if isinstance(outcome, UpstreamConnection):
-            # It counts as busy from here; one that ended meanwhile has been counted down already.
-            self.busy += 1
             if not outcome.closed:
                 self.pool.count_connect("ok")
                 self.cooling_until = 0.0
@@ -161,17 +168,33 @@ class Endpoint:
         if self.waiting:
             asker, _ = self.waiting.popleft()
             asker.not_connected(outcome)
+            self._open_more()
 
     async def _connect(self) -> UpstreamConnection:
+        tried: list[UpstreamConnection] = []
+
+        def protocol() -> UpstreamConnection:
+            tried.append(UpstreamConnection(self.wire, self))
+            return tried[-1]
+
+        try:
+            return await self._connect_as(protocol)
+        except BaseException:
+            # The loop may have made a connection in the very turn in which time was up.
+            for connection in tried:
+                connection.never_mind()
+            raise
+
+    async def _connect_as(self, protocol: Callable[[], UpstreamConnection]) -> UpstreamConnection:
         loop = asyncio.get_running_loop()
         if self._resolver is None:
-            _, protocol = await loop.create_unix_connection(self._protocol, self._address)
-            return protocol
+            _, connection = await loop.create_unix_connection(protocol, self._address)
+            return connection
         failure: OSError | None = None
         for address in await self._resolver.addresses():
             try:
-                _, protocol = await loop.create_connection(
-                    self._protocol,
+                _, connection = await loop.create_connection(
+                    protocol,
                     address,
                     self._resolver.port,
                     ssl=self._tls,
@@ -182,11 +205,8 @@ class Endpoint:
             except OSError as error:
                 failure = error
             else:
-                return protocol
+                return connection
         raise failure or OSError("no address")
-
-    def _protocol(self) -> UpstreamConnection:
-        return UpstreamConnection(self.wire, self)
 
     def __repr__(self) -> str:
         return (
@@ -221,9 +241,11 @@ class UpstreamPool:
 
     def take(self, endpoint: Endpoint) -> UpstreamConnection | None:
         """Lend an idle connection, the one used last."""
-        if endpoint.idle:
+        while endpoint.idle:
             endpoint.busy += 1
-            return endpoint.idle.pop()
+            connection = endpoint.idle.pop()
+            if not connection.ending:
+                return connection
         return None
 
     def count_connect(self, outcome: str) -> None:
@@ -250,6 +272,10 @@ class UpstreamPool:
         """Stop using this pool: its upstream has changed or is gone."""
         for endpoint in self.endpoints:
             endpoint.retire()
+
+    def is_used(self) -> bool:
+        """Tell whether a request still has, or waits for, one of the connections."""
+        return any(e.busy or e.connecting or e.waiting for e in self.endpoints)
 
     def __repr__(self) -> str:
         return f"<UpstreamPool {self.upstream.name} {list(self.endpoints)}>"

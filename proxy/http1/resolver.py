@@ -53,7 +53,7 @@ class Resolver:
             answer = await asyncio.get_running_loop().getaddrinfo(
                 self._host, self.port, type=socket.SOCK_STREAM
             )
-        except OSError:
+        except (OSError, UnicodeError):
             answer = []
         finally:
             self._asking = None

@@ -33,8 +33,8 @@ class Asker:
 
     __slots__ = ()
 
-    def connected(self, connection: UpstreamConnection) -> None:
-        """Take a connection that was waited for."""
+    def connected(self, connection: UpstreamConnection) -> bool:
+        """Take a connection that was waited for; False if it is not wanted any more."""
         raise NotImplementedError
 
     def not_connected(self, error: type[ProxyError]) -> None:
@@ -94,6 +94,7 @@ class UpstreamConnection(asyncio.Protocol):
         "bodyless",
         "closed",
         "done",
+        "ending",
         "endpoint",
         "head",
         "head_only",
@@ -130,6 +131,8 @@ class UpstreamConnection(asyncio.Protocol):
         self.unsent = -1
         self.read_paused = False
         self.closed = False
+        # Closed, or about to be: of no use to a new request.
+        self.ending = False
         self.saw_eof = False
         self._loose = False
         self.head_only = self.switching = False
@@ -165,7 +168,19 @@ class UpstreamConnection(asyncio.Protocol):
     def close(self) -> None:
         """End the connection."""
         if not self.closed:
+            self.ending = True
             self.transport.abort()
+
+    def never_mind(self) -> None:
+        """End a connection that may not have been made yet: nobody waits for it any more.
+
+        When a connect is cancelled, uvloop may have reported the connection already, and then
+        closes it without a word.
+        """
+        if self in self.wire.upstreams:
+            self.transport.abort()
+            self.connection_lost(None)
+        self.closed = self.ending = True
 
     def pause_reading(self) -> None:
         """Hold the upstream back."""
@@ -185,7 +200,11 @@ class UpstreamConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Register for the sweep."""
         self.transport = cast(asyncio.Transport, transport)
+        if self.closed:
+            self.transport.abort()
+            return
         self.wire.upstreams.add(self)
+        self.endpoint.made()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes from the upstream."""
@@ -230,12 +249,14 @@ class UpstreamConnection(asyncio.Protocol):
         """Note a clean end: for some responses it is the end of the body."""
         if self.tunnel is not None:
             return self.tunnel.upstream_ended()
-        self.saw_eof = True
+        self.saw_eof = self.ending = True
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of everything."""
-        self.closed = True
+        if self.closed:
+            return
+        self.closed = self.ending = True
         self.wire.upstreams.discard(self)
         # The parser holds our bound methods: break the circle now instead of waiting for the
         # collector.
@@ -347,7 +368,7 @@ class UpstreamConnection(asyncio.Protocol):
             or not (self.head.persistent if self.bodyless else self.head.keep_alive)
             or not self.sent_at
             or self.write_paused_at
-            or self.closed
+            or self.ending
         ):
             self.close()
         else:

@@ -6,7 +6,7 @@ import asyncio
 import re
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from proxy.errors import ClientError
 from proxy.http1.forwarded import TrustedProxies
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from proxy.http1.client_side import ClientConnection
     from proxy.http1.request import Request
     from proxy.http1.upstream_side import UpstreamConnection
+
+
+# The most that one sweep adds to `Wire.now` (seconds).
+_LONGEST_STEP: Final = 1.0
 
 
 class Wire:
@@ -52,7 +56,8 @@ class Wire:
         self.draining = False
         # When the supervisor was last heard of (monotonic seconds).
         self.proven_at = time.monotonic()
-        self.now = time.monotonic()
+        # Seconds that this worker has run, on a scale of its own.
+        self.now = self._swept_at = time.monotonic()
         self.clients: set[ClientConnection] = set()
         self.per_address: dict[str, int] = {}
         self.upstreams: set[UpstreamConnection] = set()
@@ -92,14 +97,29 @@ class Wire:
         self._sweeper = asyncio.get_running_loop().call_later(pause, self._sweep)
 
     def _sweep(self) -> None:
-        now = self.now = time.monotonic()
-        for upstream in tuple(self.upstreams):
-            upstream.check(now)
-        for client in tuple(self.clients):
-            client.check(now)
+        # First, so that no fault below can be the end of all deadlines.
+        self._schedule()
+        clock = time.monotonic()
+        # Time in which this process was stopped is held against nobody: what came meanwhile has not
+        # been read yet.
+        self.now += min(clock - self._swept_at, _LONGEST_STEP)
+        self._swept_at = clock
+        now = self.now
+        connections: tuple[ClientConnection | UpstreamConnection, ...]
+        connections = (*self.upstreams, *self.clients)
+        for connection in connections:
+            try:
+                connection.check(now)
+            except Exception as error:  # noqa: BLE001 -- one connection's fault is not the others'
+                self._tell_loop(connection, error)
+                connection.transport.abort()
         for tick in self.on_tick:
             tick(now)
-        self._schedule()
+
+    def _tell_loop(self, connection: object, error: Exception) -> None:
+        asyncio.get_running_loop().call_exception_handler(
+            {"message": f"Deadline check of {connection!r} failed", "exception": error}
+        )
 
 
 def _nothing() -> None:
