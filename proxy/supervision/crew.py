@@ -170,6 +170,8 @@ class Crew:
                 # Out of processes, descriptors or memory: that passes, or the others carry on.
                 self._log.error("worker_not_started", worker=number, error=str(error))
                 young_deaths += 1
+                if young_deaths >= HOPELESS and not ready.is_set():
+                    self._give_up(f"worker {number} could not be started: {error}")
                 await asyncio.sleep(_backoff(young_deaths))
                 continue
             self._workers[number] = worker
@@ -209,7 +211,10 @@ class Crew:
                 **_how(code),
             )
             if young_deaths >= HOPELESS and not ready.is_set():
-                self._give_up(number, code)
+                self._give_up(
+                    f"worker {number} died {HOPELESS} times before it was ready"
+                    f" (last exit code {code}): its own words stand above this line"
+                )
             await asyncio.sleep(wait_seconds)
 
     async def _end_unready(self, worker: WorkerProcess) -> None:
@@ -229,12 +234,9 @@ class Crew:
         self._log.error("worker_killed", worker=worker.number, pid=worker.pid, cause="link_lost")
         worker.kill()
 
-    def _give_up(self, number: int, code: int) -> None:
+    def _give_up(self, why: str) -> None:
         if self._hopeless is not None and not self._hopeless.done():
-            self._hopeless.set_result(
-                f"worker {number} died {HOPELESS} times before it was ready"
-                f" (last exit code {code}): its own words stand above this line"
-            )
+            self._hopeless.set_result(why)
 
     def _heard(self, worker: WorkerProcess, message: Message) -> None:
         match message:

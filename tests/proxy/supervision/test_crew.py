@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -107,6 +108,19 @@ async def test_workers_that_exit_at_once_are_given_up_with_a_word(
     pauses = [event["respawn_seconds"] for event in ship.events("worker_died")]
     assert pauses == sorted(pauses)
     assert pauses[0] == 0
+    await ship.crew.close()
+    ship.listener.close()
+
+
+async def test_workers_that_cannot_be_started_are_given_up_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(crew_module, "BACKOFF_SECONDS", (0.0,))
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    ship = Ship("none", workers=1)
+    with pytest.raises(CrewError, match=r"worker 1 could not be started: .*/nowhere/python"):
+        await ship.crew.start(STATE)
+    assert len(ship.events("worker_not_started")) >= crew_module.HOPELESS
     await ship.crew.close()
     ship.listener.close()
 
