@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
 import sys
@@ -144,7 +145,7 @@ class Supervisor:
         """Say what was found at the start, and take a sentinel that already stands seriously."""
         control = self.control
         switches = control.switches
-        if self._paths.sentinel.exists():
+        if self._sentinel_stands():
             switches.hold(
                 ALL,
                 source=Source.SENTINEL,
@@ -279,25 +280,43 @@ class Supervisor:
             "rollback",
         )
 
+    def _sentinel_stands(self) -> bool | None:
+        """Whether the sentinel file is there; None when that cannot be told, which is logged."""
+        path = self._paths.sentinel
+        try:
+            os.stat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            self._log.error("sentinel_unreadable", path=str(path), error=error.strerror)
+            return None
+        return True
+
     def _file_changed(self, path: Path) -> None:
         if path == self._paths.config:
             self._later(self._reload_routes(), "reload routes")
         elif path == self._paths.flags:
             actor = Actor(who=str(path), via="file")
             self._later(self.control.reload_flags(actor=actor), "reload flags")
-        elif path.exists():
+        else:
+            self._sentinel_changed()
+
+    def _sentinel_changed(self) -> None:
+        path = str(self._paths.sentinel)
+        stands = self._sentinel_stands()
+        if stands:
             self._later(
                 self.control.rollback(
                     ALL,
                     source=Source.SENTINEL,
-                    actor=Actor(who=str(path), via="sentinel"),
+                    actor=Actor(who=path, via="sentinel"),
                     reason="the sentinel file appeared",
                 ),
                 "rollback",
             )
-        else:
+        elif stands is False:
             self._log.info(
-                "sentinel_removed", path=str(path), hint="figway resume --all ends the rollback"
+                "sentinel_removed", path=path, hint="figway resume --all ends the rollback"
             )
 
     async def _reload_routes(self) -> None:

@@ -127,6 +127,18 @@ def test_a_flag_file_that_is_lost_or_garbled_ends_no_rollback(
     assert side(figway) == "legacy"
 
 
+def test_a_sentinel_that_cannot_be_looked_at_is_told_and_moves_nobody(shop: Shop) -> None:
+    sentinel = shop.folder / "sentinel"
+    figway = shop.start(options=("--sentinel", str(sentinel))).serving()
+    sentinel.symlink_to("sentinel")
+    assert figway.wait_for("sentinel_unreadable")["path"] == str(sentinel)
+    assert side(figway) == "new"
+    sentinel.unlink()
+    sentinel.touch()
+    figway.wait_for("rolled_back")
+    assert side(figway) == "legacy"
+
+
 def test_a_percentage_written_to_a_lost_flag_file_ends_no_rollback(shop: Shop) -> None:
     figway = shop.start().serving()
     by_flag(figway)
