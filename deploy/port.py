@@ -23,6 +23,11 @@ class Port:
     purpose: str
     variable: str
 
+    @property
+    def url(self) -> str:
+        """The address of the server on it."""
+        return f"http://{HOST}:{self.number}"
+
     def is_free(self) -> bool:
         """Whether this port of the loopback address can be listened on."""
         with socket.socket() as probe:

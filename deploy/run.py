@@ -25,6 +25,9 @@ ROOT = Path(__file__).resolve().parent.parent
 LOGS = ROOT / ".run"
 STATE = ROOT / ".figway"
 SHOP_DATA = ROOT / "legacy_stub" / "var"
+# The upstream addresses in routes.yaml.
+SHOP_PORT = 8081
+CATALOG_PORT = 8101
 _PHP_NAMES = ("php", "php8.4", "php8.3", "php8.2", "php84", "php83", "php82")
 _PHP_WORKERS = "4"
 _READY_SECONDS = 60.0
@@ -49,8 +52,8 @@ class Ports:
     def from_environment(cls) -> Ports:
         """Read RUN_*_PORT. Raises RunError."""
         return cls(
-            shop=_port("RUN_SHOP_PORT", 8081, "the PHP shop"),
-            catalog=_port("RUN_CATALOG_PORT", 8101, "the catalog service"),
+            shop=_port("RUN_SHOP_PORT", SHOP_PORT, "the PHP shop"),
+            catalog=_port("RUN_CATALOG_PORT", CATALOG_PORT, "the catalog service"),
             front=_port("RUN_PORT", 8080, "Figway"),
             admin=_port("RUN_ADMIN_PORT", 9900, "Figway's admin listener"),
         )
@@ -104,16 +107,18 @@ def _seed(php: str) -> None:
 
 
 def _route_file(ports: Ports) -> Path:
-    """routes.yaml as it stands in Git; with other ports, a copy with other upstream addresses."""
-    original = ROOT / "routes.yaml"
-    text = original.read_text()
-    changed = text.replace("http://127.0.0.1:8081", f"http://{HOST}:{ports.shop.number}")
-    changed = changed.replace("http://127.0.0.1:8101", f"http://{HOST}:{ports.catalog.number}")
-    if changed == text:
-        return original
-    copy = LOGS / "routes.yaml"
-    copy.write_text(changed)
-    return copy
+    """routes.yaml as it stands in Git; with other upstream ports, where their copy is."""
+    usual = (ports.shop.number, ports.catalog.number) == (SHOP_PORT, CATALOG_PORT)
+    return ROOT / "routes.yaml" if usual else LOGS / "routes.yaml"
+
+
+def _write_route_file(ports: Ports) -> None:
+    """Write the copy with other upstream addresses, if there is one."""
+    path, original = _route_file(ports), ROOT / "routes.yaml"
+    if path == original:
+        return
+    text = original.read_text().replace(f"http://{HOST}:{SHOP_PORT}", ports.shop.url)
+    path.write_text(text.replace(f"http://{HOST}:{CATALOG_PORT}", ports.catalog.url))
 
 
 def _start_shop(php: str, port: Port) -> Service:
@@ -178,6 +183,8 @@ def _things_to_try(ports: Ports) -> str:
         figway = f"FIGWAY_ADMIN={admin} {figway}"
     return f"""
 The shop is open: {front}   (admin: {admin}, logs: {LOGS.name}/)
+Its routes are in {_route_file(ports).relative_to(ROOT)}, its flags in flags/flags.yaml:
+whatever you save there is live.
 
 Four things to try in another terminal:
   1. See who answers; X-Powered-By is PHP, X-Served-By is the new service:
@@ -225,6 +232,7 @@ def _serve(stop: _Stop, services: list[Service]) -> None:
     print("Starting the shop, the catalog service and Figway ...", flush=True)
     services.append(_start_shop(php, ports.shop))
     services.append(_start_catalog(ports.catalog))
+    _write_route_file(ports)
     services.append(_start_figway(ports))
     for service in services:
         service.wait_until_ready(_READY_SECONDS, stop.asked)

@@ -85,6 +85,8 @@ def test_make_run_opens_the_shop_and_ctrl_c_closes_it(clone: Clone) -> None:
         page = re.search(rf"curl -sI http://127.0.0.1:{front}(/product/[a-z0-9-]+)", text)
         assert page is not None, text
         assert len(re.findall(r"^  \d\. ", text, re.MULTILINE)) == 4
+        # With other ports, the file of the repository is not the one in use.
+        assert "Its routes are in .run/routes.yaml" in text
         assert Visitor(front).get(page[1]).header("x-powered-by") is not None
 
         # The command as it is printed, by a shell, in the folder of the clone.
