@@ -1,4 +1,4 @@
-"""A worker that cannot know whether its state is still true moves nobody to a new side (chaos 14)."""
+"""A worker that cannot know whether its state is still true moves nobody to a new side."""
 
 from __future__ import annotations
 
