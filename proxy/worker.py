@@ -305,9 +305,16 @@ class WorkerProcess:
 
     async def _compile(self, message: Apply) -> None:
         assert message.routes is not None
+        before = self._table, self._routes_revision
         self._table = await asyncio.to_thread(RouteTable.compile, message.routes)
         self._routes_revision = message.revision
-        self._apply(self._table)
+        try:
+            self._apply(self._table)
+        except OSError:
+            # A certificate bundle that cannot be read. Flags, and with them a rollback, go on with
+            # the table that works.
+            self._table, self._routes_revision = before
+            raise
         # What a table consists of lives until the next one: the collector need not walk it again.
         gc.collect()
         gc.freeze()

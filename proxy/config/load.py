@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,14 +29,15 @@ def _resolve_files(file: RouteFile, path: Path) -> RouteFile:
     for upstream in file.upstreams:
         if upstream.tls_ca:
             bundle = (path.parent / upstream.tls_ca).resolve()
-            if not bundle.is_file():
+            wrong = _why_no_bundle(bundle)
+            if wrong:
                 problems.append(
                     Problem(
                         file=str(path),
                         line=0,
                         column=0,
                         key=f"upstreams.{upstream.name}.tls.ca",
-                        message=f"there is no file {bundle}",
+                        message=wrong,
                         rule="LOAD008",
                     )
                 )
@@ -44,3 +46,14 @@ def _resolve_files(file: RouteFile, path: Path) -> RouteFile:
     if problems:
         raise ConfigError(tuple(problems))
     return replace(file, upstreams=tuple(upstreams))
+
+
+def _why_no_bundle(bundle: Path) -> str:
+    # A worker that could not read it could not take on the table, or any later one.
+    if not bundle.is_file():
+        return f"there is no file {bundle}"
+    try:
+        ssl.create_default_context(cafile=str(bundle))
+    except OSError as error:
+        return f"{bundle} holds no certificates in PEM form: {error}"
+    return ""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +16,10 @@ import pytest
 from flags.snapshot import FlagSnapshot
 from proxy.http1.pool import Endpoint
 from proxy.http1.resolver import Resolver
+from proxy.link import Apply
 from proxy.routing.route import Match, PathKind, PathMatch, Pool, Route, RouteFile, Upstream
 from proxy.stages import Side, Stage
+from proxy.worker import Worker, WorkerProcess
 from tests.rigs.scripted_origin import OK, Conversation, ScriptedOrigin, answer
 from tests.rigs.worker_thread import CATCH_ALL, all_to
 from tests.wire.conftest import PATIENT, SETTINGS, TIMEOUTS, MakeWire, Wire, short
@@ -425,3 +429,29 @@ def test_a_fresh_connection_is_had_even_when_all_places_are_taken_by_idle_ones(
 async def test_a_resolver_survives_a_name_that_is_none() -> None:
     with pytest.raises(OSError, match="no address"):
         await Resolver("a" * 70 + ".example", 80).addresses()
+
+
+async def test_a_table_that_cannot_be_used_leaves_rollback_in_force(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        near, far = socket.socketpair()
+        with near, far:
+            process = WorkerProcess(listener, near)
+            worker = process._worker = Worker(SETTINGS)
+
+            async def tell(revision: int, routes: RouteFile | None, *, rollback: bool) -> None:
+                flags = FlagSnapshot(rollback_all=rollback)
+                process._told(Apply(revision=revision, routes=routes, flags=flags, unhealthy=()))
+                if routes is not None and process._compiling is not None:
+                    await process._compiling
+
+            await tell(1, all_to("http://127.0.0.1:1"), rollback=False)
+            assert worker.generation is not None
+            table = worker.generation.table
+            missing = all_to("https://127.0.0.1:1", tls_ca=str(tmp_path / "missing.pem"))
+            with pytest.raises(OSError, match="No such file"):
+                await tell(2, missing, rollback=False)
+            await tell(3, None, rollback=True)
+            assert worker.generation.table is table
+            assert worker.generation.flags.rollback_all
+            worker.close()
+    gc.unfreeze()  # what a worker freezes after a table is, here, everything pytest has

@@ -33,6 +33,7 @@ from proxy.routing.route import (
 from proxy.routing.table import RouteTable
 from proxy.stages import Side, Stage
 from tests.proxy.config.example import GOOD, changed, line_of
+from tests.rigs.certificates import Authority
 
 ROOT = Path(__file__).parents[3]
 SMALL = b"""\
@@ -218,10 +219,18 @@ def test_a_folder_is_not_a_file(tmp_path: Path) -> None:
 
 
 def test_a_ca_file_is_found_beside_the_file_that_names_it(tmp_path: Path) -> None:
-    (tmp_path / "ca.pem").write_text("x")
+    Authority(tmp_path).bundle.rename(tmp_path / "ca.pem")
     (tmp_path / "routes.yaml").write_bytes(changed("tls: {", "tls: {ca: ca.pem, "))
     file = load_routes(tmp_path / "routes.yaml")
     assert file.upstreams[1].tls_ca == str((tmp_path / "ca.pem").resolve())
+
+
+def test_a_ca_file_without_certificates_is_a_problem(tmp_path: Path) -> None:
+    """It would be one to every worker later, and no worker could take on the table."""
+    (tmp_path / "ca.pem").write_text("x")
+    (tmp_path / "routes.yaml").write_bytes(changed("tls: {", "tls: {ca: ca.pem, "))
+    with pytest.raises(ConfigError, match=r"tls\.ca: .*ca\.pem holds no certificates in PEM form"):
+        load_routes(tmp_path / "routes.yaml")
 
 
 def test_a_ca_file_that_is_missing_is_a_problem(tmp_path: Path) -> None:
