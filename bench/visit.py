@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from typing import cast
 
 import httptools
@@ -53,9 +55,15 @@ class Visit(asyncio.Protocol):
         return await self._answer
 
     def close(self) -> None:
-        """Close the connection."""
+        """Reset the connection.
+
+        A crowd that closes in good form leaves its ports in TIME_WAIT for a minute: after a few
+        proxies the kernel searches so long for a free one that the next proxy looks slow.
+        """
         if self._transport is not None:
-            self._transport.close()
+            raw = self._transport.get_extra_info("socket")
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self._transport.abort()
 
 
 def request(number: int) -> bytes:
