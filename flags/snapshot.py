@@ -25,6 +25,8 @@ class FlagSnapshot:
     rollback_routes: frozenset[str] = frozenset()
     group_basis_points: Mapping[str, int] = field(default_factory=_empty)
     route_basis_points: Mapping[str, int] = field(default_factory=_empty)
+    # The kill switch of shadow traffic: no request begun with this snapshot is copied.
+    shadow_paused: bool = False
 
 
 NOTHING_SET = FlagSnapshot()

@@ -28,18 +28,23 @@ HOUSE: tuple[tuple[int, str, tuple[str, ...]], ...] = (
             "proxy.generation",
             "proxy.accounts",
             "proxy.access_log",
+            "proxy.tee",
         ),
     ),
     (2, "wire", ("proxy.http1",)),
     (2, "config", ("proxy.config",)),
     (2, "link", ("proxy.link",)),
+    (2, "handover", ("proxy.handover",)),
     (1, "routing", ("proxy.routing",)),
     (1, "compare", ("proxy.compare",)),
     (1, "evidence", ("proxy.evidence",)),
     (
         0,
         "words",
-        ("proxy.stages", "proxy.errors", "proxy.settings", "proxy.headers", "proxy.tally"),
+        (
+            *("proxy.stages", "proxy.errors", "proxy.settings", "proxy.headers", "proxy.tally"),
+            *("proxy.exchange", "proxy.shadow_policy", "proxy.compare_policy", "proxy.gate"),
+        ),
     ),
 )
 # Lines of code. Blank lines, comments and docstrings are free: nobody shall save on those.

@@ -34,7 +34,6 @@ from proxy.routing.route import (
     Route,
     RouteTest,
     Segment,
-    ShadowPolicy,
     Stickiness,
     StickyKind,
     Timeouts,
@@ -42,6 +41,7 @@ from proxy.routing.route import (
     ValueKind,
     ValueMatch,
 )
+from proxy.shadow_policy import ShadowPolicy
 
 _DEVICE = Stickiness(kind=StickyKind.DEVICE)
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from proxy.compare_policy import ComparePolicy
+from proxy.gate import Gate
+from proxy.shadow_policy import ObserverPolicy, ShadowPolicy
 from proxy.stages import Side, Stage
 
 
@@ -109,13 +112,6 @@ class Fallback:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShadowPolicy:
-    """How much of the route is copied to the other side. Read by the observer."""
-
-    sample: float = 0.0  # 0..1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
     """One way into a segment: exactly one field is set."""
 
@@ -191,6 +187,10 @@ class Upstream:
     tls_ca: str = ""
     # Name asked for and verified (SNI); empty: the host of the URL.
     tls_server_name: str = ""
+    # What is deployed there, for the epochs of the evidence: said in the file, or by a response
+    # field of this name (lower case).
+    version: str = ""
+    version_header: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,6 +214,8 @@ class Route:
     rewrite: Rewrite | None = None
     fallback: Fallback | None = None
     shadow: ShadowPolicy = ShadowPolicy()
+    compare: ComparePolicy = ComparePolicy()
+    gate: Gate = Gate()
     # Requests may be sent twice even when the method is not safe.
     idempotent: bool = False
     # A client that leaves during an unsafe request: let the upstream finish (True) or cut it off.
@@ -252,6 +254,7 @@ class RouteFile:
     groups: tuple[Group, ...] = ()
     segments: tuple[Segment, ...] = ()
     tests: tuple[RouteTest, ...] = ()
+    shadow: ObserverPolicy = ObserverPolicy()
     # sha256 of the file's bytes, first 12 hex digits: the config revision in logs and status.
     revision: str = ""
 

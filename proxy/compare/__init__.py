@@ -1,0 +1,1 @@
+"""Comparison: two answers in, their differences and causes out. Pure, linear in time."""

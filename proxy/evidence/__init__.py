@@ -1,0 +1,1 @@
+"""Evidence: outcomes, epochs, noise, coverage and the verdict. Pure."""

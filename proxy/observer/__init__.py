@@ -1,0 +1,1 @@
+"""The observer process: sends shadow requests, compares, keeps the evidence."""
