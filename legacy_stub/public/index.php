@@ -17,6 +17,7 @@ require __DIR__ . '/../src/dispatch.php';
 
 ob_start();
 header('X-Powered-By: PHP/' . PHP_VERSION);
+header('X-App-Version: ' . SHOP_VERSION);
 set_exception_handler(function (Throwable $error): void {
     error_log((string) $error);
     if (ob_get_level() > 0) {

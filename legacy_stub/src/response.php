@@ -2,6 +2,9 @@
 /** Answers that are not a page of their own: JSON, redirects, errors, and the values read from a query string. */
 declare(strict_types=1);
 
+/** Sent with every answer, so that whoever compares knows which release it was. */
+const SHOP_VERSION = '4.2';
+
 function send_json(array $document, int $status = 200): void
 {
     http_response_code($status);

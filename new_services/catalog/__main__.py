@@ -11,10 +11,13 @@ from pathlib import Path
 
 from aiohttp import web
 
+from new_services.catalog.demo_bugs import VARIABLE, read_bugs
 from new_services.catalog.follow import import_all
 from new_services.catalog.legacy import LegacyShop
 from new_services.catalog.service import make_app
 from new_services.catalog.store import Store
+
+log = logging.getLogger("catalog")
 
 _HERE = Path(__file__).resolve().parent
 _DATABASE = _HERE / "var" / "catalog.sqlite"
@@ -30,7 +33,7 @@ def _port(text: str) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m new_services.catalog",
-        description="Product and category pages of TechFlow.",
+        description="Product, category and search pages of TechFlow.",
         epilog="example: python -m new_services.catalog serve --port 8101 "
         "--follow legacy_stub/var/shop.sqlite",
     )
@@ -65,6 +68,11 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit code: 0, 1 (it failed) or 2 (it was called wrongly)."""
     options = _parser().parse_args(arguments)
+    try:
+        bugs = read_bugs(os.environ.get(VARIABLE, ""))
+    except ValueError as error:
+        print(f"catalog: {VARIABLE}: {error}", file=sys.stderr)
+        return 2
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     try:
         if options.command == "import":
@@ -74,8 +82,10 @@ def main(arguments: list[str] | None = None) -> int:
             store.close()
             shop.close()
             return 0
+        if bugs:
+            log.warning("%s plants these faults on purpose: %s", VARIABLE, ", ".join(sorted(bugs)))
         web.run_app(
-            make_app(options.database, follow=options.follow),
+            make_app(options.database, follow=options.follow, bugs=bugs),
             host=options.host,
             port=options.port,
             access_log=None,

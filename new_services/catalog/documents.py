@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 from new_services.catalog.php_text import Json
 from new_services.catalog.product import Category, Listing, Product, Sort
@@ -17,6 +18,7 @@ def product_document(product: Product, category: Category, related: Iterable[Pro
         "category": _link(category),
         "description": product.description,
         "weight_kg": product.weight_grams / 1000,
+        "updated_at": f"{datetime.fromtimestamp(product.updated_at, UTC):%Y-%m-%dT%H:%M:%SZ}",
         "price_tiers": [
             {"min_quantity": tier.min_quantity, "price": _amount(tier.cents)}
             for tier in product.tiers
@@ -33,6 +35,17 @@ def category_document(category: Category, sort: Sort, listing: Listing) -> Json:
         **_link(category),
         "intro": category.intro,
         "sort": str(sort),
+        **_listing(listing),
+    }
+
+
+def search_document(query: str, listing: Listing) -> Json:
+    """One page of what a search found."""
+    return {"query": query, **_listing(listing)}
+
+
+def _listing(listing: Listing) -> dict[str, Json]:
+    return {
         "total": listing.total,
         "page": listing.page,
         "pages": listing.pages,

@@ -97,9 +97,9 @@ class LegacyShop:
             ids,
         ):
             related[i].append(other)
-        for i, category, slug, sku, name, brand, description, image, grams, day in self._rows(
+        for i, category, slug, sku, name, brand, description, image, grams, day, at in self._rows(
             "SELECT id, category_id, slug, sku, name, brand, description, image, weight_grams,"
-            " added_on FROM products WHERE id IN ({}) ORDER BY id",
+            " added_on, updated_at FROM products WHERE id IN ({}) ORDER BY id",
             ids,
         ):
             yield Product(
@@ -118,6 +118,8 @@ class LegacyShop:
                 specs=tuple(specs[i]),
                 reviews=tuple(reviews[i]),
                 related=tuple(related[i]),
+                available=sum(place.quantity for place in stock[i]),
+                updated_at=at,
             )
 
     def _rows(self, query: str, ids: Sequence[int]) -> sqlite3.Cursor:

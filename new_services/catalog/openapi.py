@@ -5,6 +5,9 @@ from __future__ import annotations
 from new_services.catalog.php_text import Json
 from new_services.catalog.product import PAGE_SIZE, Sort
 
+# Of the service; sent with every response.
+VERSION = "1.0.0"
+
 
 def _object(properties: dict[str, Json]) -> Json:
     return {
@@ -44,6 +47,17 @@ _SUMMARY: dict[str, Json] = {
 }
 _LINK: dict[str, Json] = {"slug": _SLUG, "name": _TEXT, "url": _TEXT}
 
+_LISTING: dict[str, Json] = {
+    "total": _COUNT,
+    "page": _FROM_ONE,
+    "pages": _FROM_ONE,
+    "products": {
+        "type": "array",
+        "items": _ref("ProductSummary"),
+        "maxItems": PAGE_SIZE,
+    },
+}
+
 _SCHEMAS: dict[str, Json] = {
     "CategoryLink": _object(_LINK),
     "ProductSummary": _object(_SUMMARY),
@@ -53,6 +67,7 @@ _SCHEMAS: dict[str, Json] = {
             "category": _ref("CategoryLink"),
             "description": _TEXT,
             "weight_kg": {"type": "number", "exclusiveMinimum": 0},
+            "updated_at": {"type": "string", "format": "date-time", "pattern": "Z$"},
             "price_tiers": _list_of(_object({"min_quantity": _FROM_ONE, "price": _MONEY})),
             "stock": _list_of(_object({"warehouse": _TEXT, "quantity": _COUNT})),
             "specs": _list_of(_object({"name": _TEXT, "value": _TEXT})),
@@ -64,16 +79,10 @@ _SCHEMAS: dict[str, Json] = {
             **_LINK,
             "intro": _TEXT,
             "sort": {"enum": [str(sort) for sort in Sort]},
-            "total": _COUNT,
-            "page": _FROM_ONE,
-            "pages": _FROM_ONE,
-            "products": {
-                "type": "array",
-                "items": _ref("ProductSummary"),
-                "maxItems": PAGE_SIZE,
-            },
+            **_LISTING,
         }
     ),
+    "SearchPage": _object({"query": _TEXT, **_LISTING}),
     "Error": _object({"error": _TEXT}),
     "Health": _object({"status": {"enum": ["ok", "empty"]}, "products": _COUNT}),
 }
@@ -90,6 +99,12 @@ _PAGE_PARAMETER: Json = {
     "in": "query",
     "description": "From 1. A page beyond the last is the last; anything else is read as 1.",
     "schema": {"type": "integer", "minimum": 1, "default": 1},
+}
+_QUERY_PARAMETER: Json = {
+    "name": "q",
+    "in": "query",
+    "description": "Words that must all occur; the first 200 characters and 8 words count.",
+    "schema": {"type": "string", "default": ""},
 }
 
 
@@ -128,9 +143,9 @@ def openapi_document() -> Json:
         "openapi": "3.1.0",
         "info": {
             "title": "TechFlow catalog",
-            "version": "1.0.0",
-            "description": "Product and category pages of TechFlow and their JSON, as the PHP shop "
-            "sends them to visitors at retail prices.",
+            "version": VERSION,
+            "description": "Product, category and search pages of TechFlow and their JSON, as the "
+            "PHP shop sends them to visitors at retail prices.",
         },
         "paths": {
             "/product/{slug}": _operation(
@@ -163,6 +178,20 @@ def openapi_document() -> Json:
                 [_SLUG_PARAMETER, _SORT_PARAMETER, _PAGE_PARAMETER],
                 _json("The category with one page of its products.", "CategoryPage"),
                 no_document,
+            ),
+            "/search": _operation(
+                "searchPage",
+                "One page of what a search found.",
+                [_QUERY_PARAMETER, _PAGE_PARAMETER],
+                _html("The page; it says so when nothing was found."),
+                {},
+            ),
+            "/api/search": _operation(
+                "search",
+                "One page of what a search found.",
+                [_QUERY_PARAMETER, _PAGE_PARAMETER],
+                _json("The products that were found.", "SearchPage"),
+                {},
             ),
             "/healthz": _operation(
                 "health",

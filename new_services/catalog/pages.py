@@ -1,4 +1,4 @@
-"""The HTML of a product, of a category and of a missing page: the shop's markup, byte for byte.
+"""The HTML of a product, a category, a search and a missing page: the shop's, byte for byte.
 
 Every text that comes from the database passes through `escape`. Who the visitor is (cart count,
 name, form token) is filled in by the shop's own script from /api/visitor, so these pages are the
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from new_services.catalog.php_text import escape, tenths, thousands
+from new_services.catalog.php_text import escape, raw_url_encode, tenths, thousands
 from new_services.catalog.product import Category, Listing, Product, Sort
 
 MAX_QUANTITY = 999
@@ -142,6 +142,27 @@ def category_page(
     order = "" if sort is Sort.NAME else f"sort={sort}&"
     lines += _pager(f"/category/{category.slug}?{order}", listing)
     return _page(category.name, lines, departments, canonical=f"/category/{category.slug}")
+
+
+def search_page(
+    query: str, *, listing: Listing, cards: Iterable[Card], departments: Iterable[Category]
+) -> str:
+    """One page of what a search found; without a query, what can be asked for."""
+    title = f"Search: {query}" if query else "Search"
+    lines = [f"<h1>{escape(title)}</h1>"]
+    if not query:
+        lines += [
+            "<p>What are you looking for? A name, a brand or a number from the box will do.</p>"
+        ]
+    elif listing.total == 0:
+        lines += ["<p>Nothing found. Fewer words find more.</p>"]
+    else:
+        lines += [f'<p class="sorts">{listing.total} products</p>', '<ul class="cards">']
+        for card in cards:
+            lines += _card(card)
+        lines += ["</ul>"]
+    lines += _pager(f"/search?q={raw_url_encode(query)}&", listing)
+    return _page(title, lines, departments)
 
 
 def not_found_page(departments: Iterable[Category]) -> str:

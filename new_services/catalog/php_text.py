@@ -10,13 +10,16 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes
 
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
 
 _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#039;"})
 _ESCAPE = re.compile(r"\\(?:u007f|.)")
 _DELETE = "\x7f"
+# What trim() takes away, and what `\s` is in a pattern with the modifier u.
+_TRIMMED = " \n\r\t\v\0"
+_SPACES = re.compile(r"[\t-\r \x85\xa0\u1680\u180e\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
 # PHP's max_input_vars: what comes after is ignored.
 _MAX_INPUT_VARS = 1000
 
@@ -64,6 +67,21 @@ def query_parameters(query: str) -> dict[str, str | None]:
         elif name and name[0] != "[":
             parameters[re.sub(r"[ .\[]", "_", name)] = _text(raw_value)
     return parameters
+
+
+def trim(text: str) -> str:
+    """trim($text): fewer characters than str.strip() knows, and the NUL."""
+    return text.strip(_TRIMMED)
+
+
+def words(text: str) -> list[str]:
+    """preg_split('/\\s+/u', trim($text), -1, PREG_SPLIT_NO_EMPTY)."""
+    return [word for word in _SPACES.split(trim(text)) if word]
+
+
+def raw_url_encode(text: str) -> str:
+    """rawurlencode($text)."""
+    return quote(text, safe="")
 
 
 def _text(raw: str) -> str | None:

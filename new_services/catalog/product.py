@@ -64,7 +64,10 @@ class Review:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Product:
-    """Everything that a page or a document says of a product, at retail prices."""
+    """Everything that a page or a document says of a product, at retail prices.
+
+    `available` are the pieces in all warehouses together; `updated_at` is Unix time.
+    """
 
     id: int
     category_id: int
@@ -81,16 +84,13 @@ class Product:
     specs: tuple[Spec, ...]
     reviews: tuple[Review, ...]
     related: tuple[int, ...]
+    available: int
+    updated_at: int
 
     @property
     def cents(self) -> int:
         """The price of a single piece."""
         return self.tiers[0].cents
-
-    @property
-    def available(self) -> int:
-        """Pieces in all warehouses together."""
-        return sum(place.quantity for place in self.stock)
 
     @property
     def rating_tenths(self) -> int | None:

@@ -7,18 +7,19 @@ import hashlib
 import logging
 import re
 import sqlite3
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from aiohttp import web
 
 from new_services.catalog import documents, pages
+from new_services.catalog.demo_bugs import Bug, FaultyStore, spoil_document
 from new_services.catalog.follow import Follower
-from new_services.catalog.openapi import openapi_document
+from new_services.catalog.openapi import VERSION, openapi_document
 from new_services.catalog.pages import Card
-from new_services.catalog.php_text import Json, json_encode, query_parameters
-from new_services.catalog.product import Category, Product, Sort
+from new_services.catalog.php_text import Json, json_encode, query_parameters, trim, words
+from new_services.catalog.product import Category, Listing, Product, Sort
 from new_services.catalog.store import Store
 
 log = logging.getLogger("catalog")
@@ -29,30 +30,40 @@ _JSON = "application/json"
 # What the shop accepts as a word of an address, and as a number in a query.
 _SLUG = re.compile(r"[a-z0-9-]+")
 _NUMBER = re.compile(r"[0-9]{1,6}")
+# What the shop reads of a search.
+_QUERY_LENGTH = 200
+_QUERY_WORDS = 8
 
 
 def make_app(
-    database: Path, *, follow: Path | None = None, interval: float = 1.0
+    database: Path,
+    *,
+    follow: Path | None = None,
+    interval: float = 1.0,
+    bugs: frozenset[Bug] = frozenset(),
 ) -> web.Application:
     """The application on this database.
 
     With `follow`, the shop's database, it stays in step with the shop: it looks every `interval`
-    seconds.
+    seconds. `bugs` are faults on purpose.
     """
-    catalog = _Catalog(Store(database))
+    store = FaultyStore(database, bugs) if bugs else Store(database)
+    catalog = _Catalog(store, bugs)
     app = web.Application()
     app.add_routes(
         [
             web.get("/product/{slug}", catalog.product_page),
             web.get("/products/{id}", catalog.product_page_by_number),
             web.get("/category/{slug}", catalog.category_page),
+            web.get("/search", catalog.search_page),
             web.get("/api/products/{slug}", catalog.product_document),
             web.get("/api/categories/{slug}", catalog.category_document),
+            web.get("/api/search", catalog.search_document),
             web.get("/healthz", catalog.health),
             web.get("/openapi.json", catalog.openapi),
         ]
     )
-    app.on_response_prepare.append(_sign)
+    app.on_response_prepare.append(catalog.sign)
     app.on_cleanup.append(catalog.close)
     if follow is not None:
         shop = follow
@@ -66,10 +77,6 @@ def make_app(
 
         app.cleanup_ctx.append(following)
     return app
-
-
-async def _sign(_request: web.Request, response: web.StreamResponse) -> None:
-    response.headers["X-Served-By"] = "catalog"
 
 
 async def _follow(follower: Follower, interval: float) -> None:
@@ -94,11 +101,19 @@ async def _follow(follower: Follower, interval: float) -> None:
 class _Catalog:
     """The handlers. Reads of the store take microseconds and are made on the event loop."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, bugs: frozenset[Bug]) -> None:
         self._store = store
+        self._bugs = bugs
+        # A release with a fault is another release: evidence about one says nothing of the other.
+        self._version = "+".join([VERSION, *([".".join(sorted(bugs))] if bugs else [])])
 
     async def close(self, _app: web.Application) -> None:
         self._store.close()
+
+    async def sign(self, _request: web.Request, response: web.StreamResponse) -> None:
+        """Say who answered, and which release."""
+        response.headers["X-Served-By"] = "catalog"
+        response.headers["X-App-Version"] = self._version
 
     async def product_page(self, request: web.Request) -> web.Response:
         """GET /product/{slug}."""
@@ -130,6 +145,17 @@ class _Catalog:
         )
         return _response(request, html, _HTML)
 
+    async def search_page(self, request: web.Request) -> web.Response:
+        """GET /search?q=&page=."""
+        query, listing = self._search(request)
+        html = pages.search_page(
+            query,
+            listing=listing,
+            cards=self._cards(listing.products),
+            departments=self._store.departments(),
+        )
+        return _response(request, html, _HTML)
+
     async def product_document(self, request: web.Request) -> web.Response:
         """GET /api/products/{slug}."""
         product = self._store.product_by_slug(_last_segment(request))
@@ -138,7 +164,7 @@ class _Catalog:
         document = documents.product_document(
             product, self._category(product.category_id), self._store.products(product.related)
         )
-        return _json(request, document)
+        return self._document(request, document)
 
     async def category_document(self, request: web.Request) -> web.Response:
         """GET /api/categories/{slug}?sort=&page=."""
@@ -147,7 +173,12 @@ class _Catalog:
             return _no_document(request)
         sort, page = _listing_parameters(request)
         listing = self._store.listing(category, sort, page)
-        return _json(request, documents.category_document(category, sort, listing))
+        return self._document(request, documents.category_document(category, sort, listing))
+
+    async def search_document(self, request: web.Request) -> web.Response:
+        """GET /api/search?q=&page=."""
+        query, listing = self._search(request)
+        return self._document(request, documents.search_document(query, listing))
 
     async def health(self, request: web.Request) -> web.Response:
         """GET /healthz: 200 when there are products to show, else 503."""
@@ -174,6 +205,14 @@ class _Catalog:
         )
         return _response(request, html, _HTML)
 
+    def _search(self, request: web.Request) -> tuple[str, Listing]:
+        parameters = query_parameters(request.raw_path.partition("?")[2])
+        query = trim(parameters.get("q") or "")[:_QUERY_LENGTH]
+        return query, self._store.search(words(query)[:_QUERY_WORDS], _page_number(parameters))
+
+    def _document(self, request: web.Request, document: Json) -> web.Response:
+        return _json(request, spoil_document(document, self._bugs) if self._bugs else document)
+
     def _no_page(self, request: web.Request) -> web.Response:
         return _response(request, pages.not_found_page(self._store.departments()), _HTML, 404)
 
@@ -196,11 +235,12 @@ def _last_segment(request: web.Request) -> str:
 def _listing_parameters(request: web.Request) -> tuple[Sort, int]:
     parameters = query_parameters(request.raw_path.partition("?")[2])
     sort = parameters.get("sort") or ""
+    return Sort(sort) if sort in set(Sort) else Sort.NAME, _page_number(parameters)
+
+
+def _page_number(parameters: Mapping[str, str | None]) -> int:
     page = parameters.get("page") or ""
-    return (
-        Sort(sort) if sort in set(Sort) else Sort.NAME,
-        max(1, int(page)) if _NUMBER.fullmatch(page) else 1,
-    )
+    return max(1, int(page)) if _NUMBER.fullmatch(page) else 1
 
 
 def _json(request: web.Request, document: Json, status: int = 200) -> web.Response:

@@ -128,6 +128,49 @@ def test_odd_queries_are_read_as_php_reads_them(sides: Sides, query: str) -> Non
 
 
 @pytest.mark.parametrize(
+    "query",
+    [
+        "",
+        "?q=",
+        "?q=hammer",
+        "?q=HAMMER+norrvik",
+        "?q=norrvik&page=3",
+        "?q=norrvik&page=9999",
+        "?q=b%C3%BCrkle",
+        "?q=B%C3%9CRKLE",
+        "?q=%26+S%C3%B6hne",
+        "?q=O%27Malley",
+        "?q=16%27",
+        "?q=1%2F2%22",
+        "?q=%25",
+        "?q=_",
+        "?q=%5C",
+        "?q=%5C%25",
+        "?q=no+such+thing",
+        "?q=%3Cscript%3E",
+        "?q=%C2%A0saw%E2%80%83table",
+        "?q=+%09%0A%00saw%00",
+        "?q=%1csaw",
+        "?q=%ff",
+        "?q[]=saw",
+        "?q=saw&q=drill",
+        "?q=a+b+c+d+e+f+g+h+nothing",
+        "?q=" + "%C3%BC" * 210,
+        "?q=z-1&page=2",
+        "?page=2",
+    ],
+)
+def test_a_search_finds_the_same_in_the_same_words(sides: Sides, query: str) -> None:
+    assert_same(sides, f"/search{query}")
+    assert_same(sides, f"/api/search{query}")
+
+
+def test_both_sides_say_which_release_answers(sides: Sides) -> None:
+    assert sides.php.get("/api/categories/hammers").header("x-app-version") == "4.2"
+    assert sides.catalog.get("/api/categories/hammers").header("x-app-version") == "1.0.0"
+
+
+@pytest.mark.parametrize(
     "target",
     [
         "/product/no-such-thing",
@@ -298,7 +341,7 @@ def test_it_describes_itself_in_openapi_3_1(sides: Sides) -> None:
     assert document["openapi"] == "3.1.0"
     operations = [operation["get"] for operation in document["paths"].values()]
     names = [operation["operationId"] for operation in operations]
-    assert len(names) == len(set(names)) == 6
+    assert len(names) == len(set(names)) == 8
     for schema in document["components"]["schemas"].values():
         Draft202012Validator.check_schema(schema)
     for path, item in document["paths"].items():
@@ -319,6 +362,9 @@ def test_it_describes_itself_in_openapi_3_1(sides: Sides) -> None:
         ("/product/{slug}", "/product/nothing"),
         ("/category/{slug}", "/category/hammers"),
         ("/products/{id}", "/products/40"),
+        ("/search", "/search?q=saw"),
+        ("/api/search", "/api/search?q=saw&page=2"),
+        ("/api/search", "/api/search"),
         ("/healthz", "/healthz"),
     ],
 )

@@ -9,7 +9,15 @@ from urllib.parse import quote
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from new_services.catalog.php_text import Json, escape, json_encode, query_parameters
+from new_services.catalog.php_text import (
+    Json,
+    escape,
+    json_encode,
+    query_parameters,
+    raw_url_encode,
+    trim,
+    words,
+)
 
 # Lone surrogates cannot be written as UTF-8, in a database or anywhere else.
 TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
@@ -70,6 +78,23 @@ def test_query_parameters_are_what_get_holds(queries: list[str]) -> None:
     expected = php(code, queries)
     found = [[query_parameters(query).get(name) for name in ("page", "sort")] for query in queries]
     assert found == expected
+
+
+SPACED = st.lists(
+    st.sampled_from(["a", "ü", "\0", *map(chr, range(33)), "\x7f", "\x85", "\xa0", "\u180e"])
+    | st.characters(categories=["Zs", "Zl", "Zp", "Cf"]),
+    max_size=8,
+).map("".join)
+
+
+@given(st.lists(SPACED, min_size=20, max_size=60))
+@settings(max_examples=15, deadline=None)
+def test_words_are_split_where_php_splits_them(texts: list[str]) -> None:
+    code = """echo json_encode(array_map(fn($t) => [
+        trim($t), preg_split('/\\s+/u', trim($t), -1, PREG_SPLIT_NO_EMPTY), rawurlencode($t),
+    ], $in));"""
+    found = [[trim(text), words(text), raw_url_encode(text)] for text in texts]
+    assert found == php(code, texts)
 
 
 def test_a_name_may_be_percent_encoded() -> None:

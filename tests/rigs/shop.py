@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
 from pathlib import Path
+from types import EllipsisType
 from urllib.parse import urlencode
 
 from tests.rigs.child import ROOT, Child
@@ -51,14 +52,27 @@ def start_shop(data: Path, port: int) -> Child:
     )
 
 
-def start_catalog(data: Path, port: int) -> Child:
-    """The catalog service on a database beside the shop's, which it follows."""
+def start_catalog(
+    data: Path,
+    port: int,
+    *,
+    bugs: str = "",
+    follow: Path | EllipsisType | None = ...,
+    log: str = "catalog.log",
+) -> Child:
+    """The catalog service on a database beside the shop's, which it follows.
+
+    `bugs` is FIGWAY_DEMO_BUGS; `follow` another shop's database, or None for none.
+    """
+    shop = data / "shop.sqlite" if follow is ... else follow
     return Child(
         [
             *(sys.executable, "-m", "new_services.catalog", "serve", "--port", str(port)),
-            *("--database", data / "catalog.sqlite", "--follow", data / "shop.sqlite"),
+            *("--database", data / "catalog.sqlite"),
+            *(() if shop is None else ("--follow", shop)),
         ],
-        log=data / "catalog.log",
+        log=data / log,
+        environment={"FIGWAY_DEMO_BUGS": bugs},
     ).wait_for_port(port)
 
 

@@ -62,6 +62,7 @@ function api_product(Database $db, string $slug): void
         'category' => category_link(category_by_id($db, $product['category_id'])),
         'description' => $product['description'],
         'weight_kg' => $product['weight_grams'] / 1000,
+        'updated_at' => gmdate('Y-m-d\TH:i:s\Z', $product['updated_at']),
         'price_tiers' => $tiers,
         'stock' => stock_by_warehouse($db, $product['id']),
         'specs' => specs($db, $product['id']),
