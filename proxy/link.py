@@ -1,4 +1,4 @@
-"""The unix socket between supervisor and worker: its messages, their frames, and `Link`.
+"""The unix socket between supervisor and worker or observer: messages, their frames, and `Link`.
 
 A frame is a 4-byte big-endian length and a JSON object with a `type`. A message
 that may be large (a route table, the counters of ten thousand routes) travels as many small frames,
@@ -49,6 +49,8 @@ class Start:
 
     worker: int
     settings: Settings
+    # The unix socket where a worker hands exchanges over; empty: nobody takes them.
+    observer: str = ""
     type: Literal["start"] = "start"
 
 
@@ -95,7 +97,17 @@ class Stop:
     type: Literal["stop"] = "stop"
 
 
-# Up: worker to supervisor.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """A question to the observer; `Answer` with the same id follows. `params` is a JSON object."""
+
+    id: int
+    what: str
+    params: str = "{}"
+    type: Literal["ask"] = "ask"
+
+
+# Up: worker or observer to supervisor.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +149,16 @@ class Drained:
     type: Literal["drained"] = "drained"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What the observer says to an `Ask`: a status as in HTTP, and JSON (`detail` if not 200)."""
+
+    id: int
+    status: int
+    body: str
+    type: Literal["answer"] = "answer"
+
+
 # Parts: what comes before an Apply or Counters whose lists were too long for one frame.
 
 
@@ -153,8 +175,8 @@ class _Tally:
     type: Literal["part_tally"] = "part_tally"
 
 
-Down = Start | Apply | Heartbeat | Collect | Drain | Stop
-Up = Ready | Applied | Counters | Drained
+Down = Start | Apply | Heartbeat | Collect | Drain | Stop | Ask
+Up = Ready | Applied | Counters | Drained | Answer
 Message = Down | Up
 _Frame = Message | _Routes | _Tally
 

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,8 +28,10 @@ from proxy.supervision.health import HealthChecks
 from proxy.supervision.journal import Journal
 from proxy.supervision.listener import Address, bind, bound_address, parse_address
 from proxy.supervision.log import LogWriter
+from proxy.supervision.observer_process import Observer
+from proxy.supervision.observer_socket import ObserverSocket
 from proxy.supervision.report import VERSION, Report
-from proxy.supervision.state_directory import ADMIN, AUDIT, LISTEN, StateDirectory
+from proxy.supervision.state_directory import ADMIN, AUDIT, EVIDENCE, LISTEN, StateDirectory
 from proxy.supervision.status import Phase
 from proxy.supervision.switches import Switches
 from proxy.supervision.watch import Watch
@@ -78,7 +81,11 @@ class Supervisor:
         self._tasks: set[asyncio.Task[None]] = set()
         self._stop_asked = asyncio.Event()
         self._stop_at_once = asyncio.Event()
-        self._crew = Crew(settings=loaded.settings, listener=listener, log=log)
+        self.observer = self._open_observer()
+        self._crew = Crew(
+            settings=loaded.settings, listener=listener, log=log, observer=self.observer.path
+        )
+        self._crew.on_publish = self.observer.follow
         switches = Switches(paths.flags, state)
         self.control = Control(
             path=paths.config,
@@ -95,11 +102,27 @@ class Supervisor:
         self._report = Report(
             control=self.control,
             crew=self._crew,
+            observer=self.observer,
             health=self._health,
             writer=writer,
             listen=self._listen,
             admin=self._admin,
             state_directory=state.path,
+        )
+
+    def _open_observer(self) -> Observer:
+        socket, why = None, ""
+        try:
+            socket = ObserverSocket.open(self._state.path)
+        except OSError as error:
+            why = f"the socket for exchanges could not be opened: {error}"
+            self._log.error("observer_not_started", error=why)
+        return Observer(
+            settings=self._settings,
+            socket=socket,
+            store=self._state.path / EVIDENCE,
+            log=self._log,
+            why=why,
         )
 
     # Up and down.
@@ -136,6 +159,7 @@ class Supervisor:
             await asyncio.gather(*self._tasks, return_exceptions=True)
             await self._health.close()
             await self._crew.close()
+            await self.observer.close()
             if runner is not None:
                 await runner.cleanup()
             self._listener.close()
@@ -221,6 +245,7 @@ class Supervisor:
         )
 
     async def _drain(self) -> int:
+        began = time.monotonic()
         seconds = self._settings.deadlines.drain
         self._report.phase = Phase.DRAINING
         self._log.info("draining", seconds=seconds, workers=len(self._crew.workers))
@@ -235,6 +260,7 @@ class Supervisor:
         )
         at_once.cancel()
         if ended.done():
+            await self._drain_observer(seconds - (time.monotonic() - began))
             self._log.info("drained")
             return DONE
         self._log.warning(
@@ -247,6 +273,17 @@ class Supervisor:
         self._crew.kill()
         await ended
         return CUT_SHORT
+
+    async def _drain_observer(self, seconds: float) -> None:
+        """Clients have their answers: what is left to compare gets what is left of the time."""
+        draining = asyncio.create_task(self.observer.drain(max(seconds, GRACE_SECONDS)))
+        at_once = asyncio.create_task(self._stop_at_once.wait())
+        await asyncio.wait({draining, at_once}, return_when=asyncio.FIRST_COMPLETED)
+        at_once.cancel()
+        if not draining.done():
+            draining.cancel()
+        elif not draining.result():
+            self._log.warning("observer_cut_short", seconds=seconds)
 
     # Signals and files.
 

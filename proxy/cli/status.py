@@ -66,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
         for w in status["workers"]
     ]
     print(table(("worker", "process", "state", "up", "revision"), rows))
+    print(f"observer: {_observer(status['observer'])}")
     if status["endpoints"]:
         print()
         health = [
@@ -74,6 +75,13 @@ def run(args: argparse.Namespace) -> int:
         ]
         print(table(("upstream", "endpoint", "health", "last error"), health))
     return OK
+
+
+def _observer(view: Mapping[str, Any]) -> str:
+    if view["state"] in ("off", "down"):
+        text = f"{view['state']}: {view['why']}"
+        return bad(text) if view["state"] == "down" else text
+    return f"{view['state']}, process {view['pid']}, up {view['uptime_seconds']:.0f} s"
 
 
 def _print_problems(file: Mapping[str, Any]) -> None:

@@ -16,6 +16,18 @@ WORKER_RESTARTS = Metric(
     labels=(),
     help="Workers that died and were replaced.",
 )
+OBSERVER_UP = Metric(
+    name="figway_observer_up",
+    kind=Kind.GAUGE,
+    labels=(),
+    help="1 while the observer takes exchanges. 0 also when no route is shadowed.",
+)
+OBSERVER_RESTARTS = Metric(
+    name="figway_observer_restarts_total",
+    kind=Kind.COUNTER,
+    labels=(),
+    help="Observers that died and were replaced.",
+)
 ROLLBACK_ACTIVE = Metric(
     name="figway_rollback_active",
     kind=Kind.GAUGE,
@@ -87,6 +99,8 @@ SUPERVISOR_CATALOGUE = (
     WORKERS,
     WORKER_RESTARTS,
     WORKER_REVISION,
+    OBSERVER_UP,
+    OBSERVER_RESTARTS,
     ROLLBACK_ACTIVE,
     FLAGS_REVISION,
     FLAGS_SOURCE,

@@ -8,7 +8,7 @@ import itertools
 import signal
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from structlog.typing import FilteringBoundLogger
@@ -110,7 +110,12 @@ class Crew:
         listener: socket.socket,
         log: FilteringBoundLogger,
         command: Sequence[str] = WORKER_COMMAND,
+        observer: str = "",
     ) -> None:
+        # The socket where workers hand exchanges over; empty: there is none.
+        self._observer = observer
+        # Told of every state that workers are told of.
+        self.on_publish: Callable[[Apply], None] = _nobody
         self._settings = settings
         self._listener = listener
         self._log = log
@@ -143,6 +148,7 @@ class Crew:
         """Start all workers on a whole state and wait until all are ready. Raises CrewError."""
         assert state.routes is not None
         self._apply = state
+        self.on_publish(state)
         self._hopeless = asyncio.get_running_loop().create_future()
         first = [asyncio.Event() for _ in range(self._settings.workers)]
         for number, ready in enumerate(first, start=1):
@@ -175,7 +181,7 @@ class Crew:
                 await asyncio.sleep(_backoff(young_deaths))
                 continue
             self._workers[number] = worker
-            worker.send(Start(worker=number, settings=self._settings))
+            worker.send(Start(worker=number, settings=self._settings, observer=self._observer))
             worker.send(self._apply)
             if self._ending:  # while it was being started
                 worker.send(Stop())
@@ -279,6 +285,7 @@ class Crew:
         message = replace(self._apply, routes=routes)
         for worker in self.workers:
             worker.send(message)
+        self.on_publish(message)
         return wait
 
     async def confirmed(self, wait: Publication, seconds: float) -> Acknowledgement:
@@ -365,6 +372,10 @@ class Crew:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _nobody(_: Apply) -> None:
+    """Take the place of a follower that is not there."""
 
 
 async def _all(events: Sequence[asyncio.Event]) -> None:

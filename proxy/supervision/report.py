@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
@@ -14,8 +15,9 @@ from proxy.supervision.crew import Crew
 from proxy.supervision.health import HealthChecks
 from proxy.supervision.listener import Address
 from proxy.supervision.log import LogWriter
+from proxy.supervision.observer_process import Observer
 from proxy.supervision.status import EndpointView, FileView, Phase, Status, WorkerView
-from proxy.tally import Metric, Series, TallySnapshot
+from proxy.tally import Metric, Series, TallySnapshot, add
 
 try:
     VERSION = version("figway")
@@ -31,6 +33,7 @@ class Report:
         *,
         control: Control,
         crew: Crew,
+        observer: Observer,
         health: HealthChecks,
         writer: LogWriter,
         listen: Address,
@@ -40,6 +43,7 @@ class Report:
         self.phase = Phase.STARTING
         self._control = control
         self._crew = crew
+        self._observer = observer
         self._health = health
         self._writer = writer
         self._listen = listen
@@ -81,6 +85,7 @@ class Report:
                 for worker in self._crew.workers
             ),
             worker_restarts=self._crew.restarts,
+            observer=self._observer.view(),
             endpoints=tuple(
                 EndpointView(
                     upstream=endpoint.upstream,
@@ -95,8 +100,8 @@ class Report:
         )
 
     async def tally(self) -> TallySnapshot:
-        """The sum over all workers, dead ones included."""
-        return await self._crew.collect()
+        """The sum over all workers and the observer, dead ones included."""
+        return add(tuple(await asyncio.gather(self._crew.collect(), self._observer.collect())))
 
     def series(self) -> tuple[Series, ...]:
         """What only the supervisor counts."""
@@ -110,6 +115,8 @@ class Report:
         return (
             *(_row(catalogue.WORKERS, count, state) for state, count in states.items()),
             _row(catalogue.WORKER_RESTARTS, self._crew.restarts),
+            _row(catalogue.OBSERVER_UP, status.observer.state == "ready"),
+            _row(catalogue.OBSERVER_RESTARTS, status.observer.restarts),
             *(
                 _row(catalogue.WORKER_REVISION, worker.revision, str(worker.worker))
                 for worker in status.workers

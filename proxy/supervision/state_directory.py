@@ -18,6 +18,7 @@ SENTINEL = "ROLLBACK"
 LATCH = "rollback-latch.json"
 AUDIT = "audit.jsonl"
 LAST_GOOD_FLAGS = "last-good-flags.json"
+EVIDENCE = "evidence.sqlite3"
 _LOCK = "lock"
 
 

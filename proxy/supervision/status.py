@@ -39,6 +39,17 @@ class EndpointView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ObserverView:
+    """The observer: off (no route needs it), starting, ready, draining, or down and why."""
+
+    state: str
+    pid: int = 0
+    uptime_seconds: float = 0.0
+    restarts: int = 0
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FileView:
     """A watched file: the revision in use, and why the newest content is not used, if it is not."""
 
@@ -63,6 +74,7 @@ class Status:
     holds: tuple[HoldView, ...]
     workers: tuple[WorkerView, ...]
     worker_restarts: int
+    observer: ObserverView
     endpoints: tuple[EndpointView, ...]
     state_directory: str
     sentinel: str
@@ -86,6 +98,11 @@ class Status:
             *(f"flags come from {self.flags.source}" for _ in "1" if self.flags.source != "file"),
             *(f"rolled back: {hold.scope} by {hold.source}" for hold in self.holds),
             *(f"worker {w.worker} has not confirmed revision {self.revision}" for w in behind),
+            *(
+                f"no shadow traffic: {self.observer.why}"
+                for _ in "1"
+                if self.observer.state == "down"
+            ),
             *(
                 f"{e.upstream} {e.endpoint} fails: {e.error}"
                 for e in self.endpoints

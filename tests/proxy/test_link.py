@@ -13,8 +13,10 @@ import pytest
 from flags.snapshot import FlagSnapshot
 from proxy import link as link_module
 from proxy.link import (
+    Answer,
     Applied,
     Apply,
+    Ask,
     Assembler,
     Collect,
     Counters,
@@ -122,6 +124,9 @@ MESSAGES = [
     pytest.param(Counters(id=1, tally=TallySnapshot()), id="counters_empty"),
     pytest.param(Counters(id=1, tally=tally(300)), id="counters_many"),
     pytest.param(Drained(), id="drained"),
+    pytest.param(Ask(id=1, what="report", params='{"route": "a"}'), id="ask"),
+    pytest.param(Answer(id=1, status=404, body='{"detail": "\u00fc"}'), id="answer"),
+    pytest.param(Start(worker=1, settings=Settings(), observer="/run/o"), id="start_with_observer"),
 ]
 
 
