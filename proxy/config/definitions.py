@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from proxy.config.compare_model import to_compare
+from proxy.config.gate_model import to_gate
 from proxy.config.model import (
     CaseShape,
     ConditionShape,
@@ -13,6 +15,7 @@ from proxy.config.model import (
     SegmentShape,
     UpstreamShape,
 )
+from proxy.config.shadow_model import to_shadow
 from proxy.config.shapes import (
     NamedValueShape,
     PathShape,
@@ -41,7 +44,6 @@ from proxy.routing.route import (
     ValueKind,
     ValueMatch,
 )
-from proxy.shadow_policy import ShadowPolicy
 
 _DEVICE = Stickiness(kind=StickyKind.DEVICE)
 
@@ -67,6 +69,8 @@ def upstream(name: str, shape: UpstreamShape) -> Upstream:
         capacity_rps=shape.capacity_rps,
         tls_ca=shape.tls.ca if shape.tls is not None else "",
         tls_server_name=shape.tls.server_name if shape.tls is not None else "",
+        version=shape.version,
+        version_header=shape.version_header,
     )
 
 
@@ -80,7 +84,9 @@ def segment(name: str, shape: SegmentShape) -> Segment:
     return Segment(name=name, any=tuple(_condition(each) for each in shape.any))
 
 
-def route(shape: RouteShape, line: int, groups: Mapping[str, Group]) -> Route:
+def route(
+    shape: RouteShape, line: int, groups: Mapping[str, Group], rule_lines: Sequence[int] = ()
+) -> Route:
     """Define a route; its group's stickiness is its own where it has none."""
     sticky = _DEVICE
     if shape.stickiness is not None:
@@ -106,7 +112,9 @@ def route(shape: RouteShape, line: int, groups: Mapping[str, Group]) -> Route:
         if rewrite is not None
         else None,
         fallback=_fallback(shape.fallback) if shape.fallback is not None else None,
-        shadow=ShadowPolicy(sample=shape.shadow.sample),
+        shadow=to_shadow(shape.shadow),
+        compare=to_compare(shape.compare, rule_lines),
+        gate=to_gate(shape.gate),
         idempotent=shape.idempotent,
         finish_when_client_leaves=shape.finish_when_client_leaves,
     )

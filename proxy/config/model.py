@@ -12,7 +12,10 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Strict,
 
 from proxy.config import paths
 from proxy.config.addresses import client_address, request_url, upstream_url
+from proxy.config.compare_model import CompareShape
+from proxy.config.gate_model import GateShape
 from proxy.config.settings_model import SettingsShape
+from proxy.config.shadow_model import ObserverShape, ShadowShape
 from proxy.config.shapes import (
     Cidr,
     CookieName,
@@ -159,6 +162,14 @@ class UpstreamShape(Shape):
         description="Requests per second it is known to bear. `figway check` holds a rollback "
         "against it.",
     )
+    version: Text = Field(
+        default="",
+        min_length=1,
+        description="What is deployed there. Another version begins new evidence.",
+    )
+    version_header: HeaderName = Field(
+        default="", description="Response field that says what is deployed there."
+    )
 
 
 class GroupShape(Shape):
@@ -255,12 +266,6 @@ class CohortsShape(Shape):
     )
 
 
-class ShadowShape(Shape):
-    """How much of the route is copied to the other side."""
-
-    sample: Share = Field(default=0.0, description="Share of the safe requests that are copied.")
-
-
 class FallbackShape(Shape):
     """When legacy answers for a new side that could not."""
 
@@ -314,6 +319,12 @@ class RouteShape(Shape):
     )
     shadow: ShadowShape = Field(
         default=ShadowShape(), description="Copies to the other side, for comparison."
+    )
+    compare: CompareShape = Field(
+        default=CompareShape(), description="How the two answers are compared."
+    )
+    gate: GateShape = Field(
+        default=GateShape(), description="What the evidence must show before the verdict is GO."
     )
     idempotent: bool = Field(
         default=False,
@@ -399,6 +410,9 @@ class FileShape(Shape):
         min_length=1, description="The routes; one of them is the catch-all."
     )
     tests: list[CaseShape] | None = Field(default=[], description="Run by `figway test`.")
+    shadow: ObserverShape | None = Field(
+        default=ObserverShape(), description="What the shadow traffic of all routes shares."
+    )
     settings: SettingsShape | None = Field(
         default=SettingsShape(), description="How the proxy itself runs."
     )

@@ -21,14 +21,17 @@ from proxy.config.model import (
 )
 from proxy.config.resolve import Pieces, RoutePiece, check_whole
 from proxy.config.settings_model import SettingsShape
+from proxy.config.shadow_check import check_shadow, rule_lines
+from proxy.config.shadow_model import ObserverShape, to_observer
 from proxy.config.shapes import Shape
 from proxy.config.units import show
 from proxy.config.yaml_text import MAX_BYTES, Document, Node, Path, read_yaml
 from proxy.errors import ConfigError, Problem
 from proxy.routing.route import RouteFile
+from proxy.shadow_policy import ObserverPolicy
 
 # Keys that may stand without a value, as in `tests:` with everything below it commented out.
-_NULLABLE = frozenset({"groups", "segments", "tests", "settings"})
+_NULLABLE = frozenset({"groups", "segments", "tests", "settings", "shadow"})
 _UNREADABLE_ID = "unreadable"
 _AnyShape = TypeVar("_AnyShape", bound=Shape)
 
@@ -85,7 +88,10 @@ class _Loader:
         self._check_top()
         pieces = self._pieces()
         self.check_settings()
+        node = self._top.get("shadow")
+        observer = self._validate(ObserverShape, ("shadow",), node) if node is not None else None
         self._problems.extend(check_whole(self.document, pieces))
+        self._problems.extend(check_shadow(self.document, pieces))
         self.raise_problems()
         groups = {
             name: definitions.group(name, shape.stickiness if shape is not None else None)
@@ -98,7 +104,12 @@ class _Loader:
                 if shape is not None
             ),
             routes=tuple(
-                definitions.route(piece.shape, self.document.place(piece.path)[0], groups)
+                definitions.route(
+                    piece.shape,
+                    self.document.place(piece.path)[0],
+                    groups,
+                    rule_lines(self.document, piece),
+                )
                 for piece in pieces.routes
             ),
             groups=tuple(groups.values()),
@@ -111,6 +122,7 @@ class _Loader:
                 definitions.test(shape, self.document.place(("tests", index))[0])
                 for index, shape in pieces.tests
             ),
+            shadow=to_observer(observer) if observer is not None else ObserverPolicy(),
             revision=revision,
         )
 

@@ -174,8 +174,6 @@ def _check_route(document: Document, pieces: Pieces, route: RoutePiece) -> Itera
         for key in ("rewrite", "fallback"):
             if getattr(shape, key) is not None:
                 yield problem(key, "has no effect without new: NAME")
-        if shape.shadow.sample:
-            yield problem("shadow", "has no effect without new: NAME", "sample")
     if shape.group and shape.group not in pieces.groups:
         yield problem("group", unknown_name("group", shape.group, pieces.groups), rule="LOAD004")
     for kind in ("always", "never"):

@@ -19,6 +19,7 @@ _NULLABLE = {
     ("", "segments"),
     ("", "tests"),
     ("", "settings"),
+    ("", "shadow"),
     ("RouteShape", "fallback"),
 }
 _WRITE: dict[str, Callable[[Any], Any]] = {

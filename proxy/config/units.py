@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from typing import Annotated
 
 from pydantic import BeforeValidator, WithJsonSchema
@@ -90,6 +91,50 @@ def share(value: object) -> float:
     return round(percent(value) / 100, 9)
 
 
+def rate(value: object) -> float:
+    """Read a share that people write both ways: `0.1%`, or `0.001`; returns 0..1.
+
+    A bare number is a share and lies below one: `1` could be 1 % or everything.
+    """
+    if isinstance(value, str):
+        return share(value)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise ValueError(f"must be a percentage such as 10% or 0.5%, got {show(value)}")
+    if not 0 <= value < 1:
+        raise ValueError(
+            f"must be a percentage with its sign such as 5%, or a share below one such as 0.05, "
+            f"got {value}"
+        )
+    return float(value)
+
+
+def positive_rate(value: object) -> float:
+    """Read a rate that is more than nothing; returns 0..1."""
+    number = rate(value)
+    if not number:
+        raise ValueError(f"must be more than 0%, got {_bare(value)}")
+    return number
+
+
+def amount(value: object) -> Decimal:
+    """Read a number more than nothing, exactly as its digits stand there."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise ValueError(f"must be a number, got {show(value)}")
+    # The shortest digits that are this float are the ones in the file.
+    number = Decimal(repr(value))
+    if number <= 0:
+        raise ValueError(f"must be more than 0, got {value}")
+    return number
+
+
+def part(value: object) -> Decimal:
+    """Read a rate that is more than nothing, exactly as its digits stand there; 0..1."""
+    positive_rate(value)
+    if isinstance(value, str):
+        return Decimal(value.replace("%", "").strip()) / 100
+    return Decimal(repr(value))
+
+
 def size(value: object) -> int:
     """Read a size; a plain number is bytes."""
     if isinstance(value, int) and not isinstance(value, bool):
@@ -169,6 +214,28 @@ Share = Annotated[
     float,
     BeforeValidator(share),
     WithJsonSchema({UNIT: "share", "anyOf": [_HUNDRED, _PERCENT_TEXT]}),
+]
+_BELOW_ONE = {"type": "number", "minimum": 0, "exclusiveMaximum": 1}
+_SOME_BELOW_ONE = {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}
+Rate = Annotated[
+    float,
+    BeforeValidator(rate),
+    WithJsonSchema({UNIT: "share", "anyOf": [_PERCENT_TEXT, _BELOW_ONE]}),
+]
+PositiveRate = Annotated[
+    float,
+    BeforeValidator(positive_rate),
+    WithJsonSchema({UNIT: "share", "anyOf": [_PERCENT_TEXT, _SOME_BELOW_ONE]}),
+]
+Amount = Annotated[
+    Decimal,
+    BeforeValidator(amount),
+    WithJsonSchema({"type": "number", "exclusiveMinimum": 0}),
+]
+Part = Annotated[
+    Decimal,
+    BeforeValidator(part),
+    WithJsonSchema({"anyOf": [_PERCENT_TEXT, _SOME_BELOW_ONE]}),
 ]
 Size = Annotated[
     int,

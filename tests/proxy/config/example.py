@@ -58,13 +58,13 @@ settings:
 """
 
 
-def line_of(text: str) -> int:
-    """The line of GOOD in which a text begins; it must stand there once."""
-    assert GOOD.count(text) == 1, text
-    return GOOD.count("\n", 0, GOOD.index(text)) + 1
+def line_of(text: str, good: str = GOOD) -> int:
+    """The line of the good file in which a text begins; it must stand there once."""
+    assert good.count(text) == 1, text
+    return good.count("\n", 0, good.index(text)) + 1
 
 
-def changed(old: str, new: str) -> bytes:
-    """GOOD with one place changed."""
-    assert GOOD.count(old) == 1, old
-    return GOOD.replace(old, new).encode()
+def changed(old: str, new: str, good: str = GOOD) -> bytes:
+    """The good file with one place changed."""
+    assert good.count(old) == 1, old
+    return good.replace(old, new).encode()
