@@ -192,6 +192,8 @@ class Supervisor:
             self._log.warning(
                 "rollback_holds", scope=hold.scope, source=hold.source, reason=hold.reason
             )
+        for pause in control.shadow.pauses:
+            self._log.warning("shadow_pause_holds", by=pause.by, reason=pause.reason)
         for warning in switches.warnings(control.file):
             self._log.warning("flag_without_effect", detail=warning)
 

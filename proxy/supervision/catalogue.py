@@ -28,6 +28,12 @@ OBSERVER_RESTARTS = Metric(
     labels=(),
     help="Observers that died and were replaced.",
 )
+SHADOW_PAUSED = Metric(
+    name="figway_shadow_paused",
+    kind=Kind.GAUGE,
+    labels=(),
+    help="1 while a command or the kill switch of routes.yaml stops all shadow traffic.",
+)
 ROLLBACK_ACTIVE = Metric(
     name="figway_rollback_active",
     kind=Kind.GAUGE,
@@ -101,6 +107,7 @@ SUPERVISOR_CATALOGUE = (
     WORKER_REVISION,
     OBSERVER_UP,
     OBSERVER_RESTARTS,
+    SHADOW_PAUSED,
     ROLLBACK_ACTIVE,
     FLAGS_REVISION,
     FLAGS_SOURCE,

@@ -42,6 +42,7 @@ from proxy.supervision.crew import Acknowledgement, Crew, Publication
 from proxy.supervision.journal import Journal
 from proxy.supervision.overview import RouteView, flag_basis_points, routes
 from proxy.supervision.percentage import flag_members, known, to_basis_points
+from proxy.supervision.shadow_switch import ShadowSwitch
 from proxy.supervision.switches import FlagFileError, Switches
 
 # How long workers have for a change that nobody waits for.
@@ -96,6 +97,15 @@ class Control:
         # Reading files is one at a time; a rollback never waits for it.
         self._reading = asyncio.Lock()
         self._writing = asyncio.Lock()
+        self.shadow = ShadowSwitch(
+            switches=switches,
+            journal=journal,
+            file=lambda: self.file,
+            publish=self._publish,
+            confirmed=self._confirmed,
+            announce=self._announce,
+            log=log,
+        )
 
     # What is.
 

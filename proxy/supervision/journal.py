@@ -1,4 +1,4 @@
-"""The journal: audit, latch and last good flags on their way to disk, in one thread, in order."""
+"""The journal: audit and switches on their way to disk, in one thread, in order."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from structlog.typing import FilteringBoundLogger
 
 from flags.latch import Latch
 from proxy.supervision.audit import Audit, Entry
+from proxy.supervision.shadow_pause import Pause
 from proxy.supervision.switches import Switches
 
 PATIENCE_SECONDS = 5.0
@@ -34,6 +35,12 @@ class Journal:
         """Keep the latch as it is when the disk gets to it, or the one given."""
         return await self._on_disk(
             "latch_not_kept", lambda: self._switches.keep_latch(latch), patience
+        )
+
+    async def keep_pause(self, patience: float, pause: Pause | None) -> bool:
+        """Keep whether shadow traffic is paused."""
+        return await self._on_disk(
+            "pause_not_kept", lambda: self._switches.keep_pause(pause), patience
         )
 
     async def keep_good_flags(self, patience: float = PATIENCE_SECONDS) -> bool:

@@ -86,6 +86,7 @@ class Report:
             ),
             worker_restarts=self._crew.restarts,
             observer=self._observer.view(),
+            shadow_pauses=control.shadow.pauses,
             endpoints=tuple(
                 EndpointView(
                     upstream=endpoint.upstream,
@@ -117,6 +118,7 @@ class Report:
             _row(catalogue.WORKER_RESTARTS, self._crew.restarts),
             _row(catalogue.OBSERVER_UP, status.observer.state == "ready"),
             _row(catalogue.OBSERVER_RESTARTS, status.observer.restarts),
+            _row(catalogue.SHADOW_PAUSED, bool(status.shadow_pauses)),
             *(
                 _row(catalogue.WORKER_REVISION, worker.revision, str(worker.worker))
                 for worker in status.workers

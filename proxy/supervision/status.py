@@ -50,6 +50,18 @@ class ObserverView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PauseView:
+    """One thing that keeps shadow traffic from being sent: a command or the file."""
+
+    by: str
+    # How it ends.
+    lift: str
+    since: str = ""
+    actor: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FileView:
     """A watched file: the revision in use, and why the newest content is not used, if it is not."""
 
@@ -75,6 +87,7 @@ class Status:
     workers: tuple[WorkerView, ...]
     worker_restarts: int
     observer: ObserverView
+    shadow_pauses: tuple[PauseView, ...]
     endpoints: tuple[EndpointView, ...]
     state_directory: str
     sentinel: str
@@ -98,6 +111,7 @@ class Status:
             *(f"flags come from {self.flags.source}" for _ in "1" if self.flags.source != "file"),
             *(f"rolled back: {hold.scope} by {hold.source}" for hold in self.holds),
             *(f"worker {w.worker} has not confirmed revision {self.revision}" for w in behind),
+            *(f"shadow traffic is paused by {pause.by}" for pause in self.shadow_pauses),
             *(
                 f"no shadow traffic: {self.observer.why}"
                 for _ in "1"

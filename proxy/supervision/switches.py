@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -21,7 +22,8 @@ from flags.scope import group_scope, route_scope
 from flags.snapshot import FlagSnapshot
 from proxy.routing.route import RouteFile
 from proxy.supervision.change import HoldView
-from proxy.supervision.state_directory import LAST_GOOD_FLAGS, LATCH, StateDirectory
+from proxy.supervision.shadow_pause import Pause, PauseFile
+from proxy.supervision.state_directory import LAST_GOOD_FLAGS, LATCH, PAUSE, StateDirectory
 
 _STATE = TypeAdapter(FlagState)
 
@@ -38,6 +40,9 @@ class Switches:
         last_good = _last_good(directory.path / LAST_GOOD_FLAGS)
         self._latch_file = LatchFile(directory.path / LATCH)
         self.latch = self._latch_file.load(now=time.time())
+        self._pause_file = PauseFile(directory.path / PAUSE)
+        # Shadow traffic is paused; None: it is not.
+        self.pause: Pause | None = self._pause_file.load(now=time.time())
         self._provider = FileProvider(
             path, last_good=last_good or NOTHING_SAID, newest=self.latch.newest_revision
         )
@@ -54,7 +59,8 @@ class Switches:
 
     def snapshot(self, revision: int) -> FlagSnapshot:
         """What requests are decided with."""
-        return combine(self.state, self.latch, revision=revision)
+        combined = combine(self.state, self.latch, revision=revision)
+        return replace(combined, shadow_paused=self.pause is not None)
 
     @property
     def holds(self) -> tuple[HoldView, ...]:
@@ -76,6 +82,10 @@ class Switches:
     def keep_latch(self, latch: Latch | None = None) -> str:
         """Write the latch; the sentence that tells why that failed, else "". Blocks."""
         return self._latch_file.save(self.latch if latch is None else latch)
+
+    def keep_pause(self, pause: Pause | None) -> str:
+        """Write whether shadow traffic is paused; why that failed, else "". Blocks."""
+        return self._pause_file.save(pause)
 
     # The flag file.
 
