@@ -56,7 +56,11 @@ def _by_policy(route: CompiledRoute, flags: FlagSnapshot, facts: RequestFacts) -
     if rolled_back is not None:
         return rolled_back
     if route.parked is not None:
-        return (lacks_value and route.parked_alone) or route.parked
+        # A copy for a cohort that must never reach the new side would compare what never moves.
+        alone = lacks_value or (
+            route.never is not None and route.never.perhaps_holding(facts) is not None
+        )
+        return (alone and route.parked_alone) or route.parked
     if lacks_value:
         return route.by_reason[Reason.REWRITE_VALUE_MISSING]
     if route.never is not None and route.never.perhaps_holding(facts) is not None:

@@ -273,6 +273,9 @@ def test_a_group_without_a_flag_is_0_percent_whatever_its_routes_say() -> None:
     [
         pytest.param(Stage.LEGACY, NOTHING_SET, {}, None, id="legacy"),
         pytest.param(Stage.SHADOW, NOTHING_SET, {}, Side.NEW, id="shadow"),
+        pytest.param(
+            Stage.SHADOW, NOTHING_SET, {"Cookie": "tier=b2b"}, None, id="shadow, but never a cohort"
+        ),
         pytest.param(Stage.CANARY, percent(r=0), {}, Side.NEW, id="canary served by legacy"),
         pytest.param(Stage.CANARY, percent(r=100), {}, None, id="canary served by new"),
         pytest.param(
