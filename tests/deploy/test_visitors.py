@@ -16,9 +16,9 @@ from deploy.visitors import Assortment, send_visitors, visits
 from tests.rigs.shop import seed_shop
 
 ASSORTMENT = Assortment(
-    products=tuple(f"saw-{number}" for number in range(500)),
+    products=tuple(f"saw-{number}" for number in range(2000)),
     categories=("hammers", "saws"),
-    words=("saw", "ü&", "16'"),
+    words=("ü&", "16'", *(f"saw{number}" for number in range(200))),
 )
 KINDS = {"product", "api/products", "category", "api/categories", "search", "api/search"}
 KIND = re.compile(r"/((?:api/)?[a-z]+)")
