@@ -1,0 +1,315 @@
+"""Findings: everything one comparison finds, kept within its limits and grouped by cause.
+
+Every difference counts in a cause; so many are kept as examples as `limits.differences` allows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from proxy.compare.alignment import align
+from proxy.compare.causes import Inference, explain, infer
+from proxy.compare.comparison import (
+    Cause,
+    Comparison,
+    Difference,
+    Kind,
+    LegacyDefect,
+    Result,
+    RuleUse,
+)
+from proxy.compare.fingerprint import cause_key, fingerprint
+from proxy.compare.policy import CompiledPolicy
+from proxy.compare.rule_tree import NamedRule
+from proxy.compare.rules import Bijections, accepting
+from proxy.compare_policy import Op, Severity
+
+REDACTED = "[redacted]"
+# Characters of a value that are shown.
+SHOWN = 200
+_SEVERITIES = tuple(Severity)
+# Paths are patterns, so a comparison has few; a hostile body has not.
+_PATHS = 1000
+_PATHS_OF_A_CAUSE = 100
+# Beyond so many differences of one path the rest is taken to have the cause of the last one.
+_INFERRED_PER_PATH = 500
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What is known of one cause."""
+
+    example: Difference
+    note: str
+    count: int = 0
+    paths: dict[str, None] = field(default_factory=dict)
+
+
+class Findings:
+    """Collects what readers find; `finish` makes the comparison of it."""
+
+    __slots__ = (
+        *("_expected", "_inferred", "_kept", "_paths", "_tallies", "_total", "_used"),
+        *("bijections", "policy"),
+    )
+
+    def __init__(self, policy: CompiledPolicy) -> None:
+        self.policy = policy
+        self.bijections = Bijections()
+        self._kept: dict[Severity, list[Difference]] = {severity: [] for severity in _SEVERITIES}
+        self._tallies: dict[tuple[str, ...], _Tally] = {}
+        self._used: dict[tuple[str, str], int] = {}
+        self._paths: dict[str, None] = {}
+        self._inferred: dict[str, tuple[int, Inference]] = {}
+        self._total = 0
+        self._expected = 0
+
+    @property
+    def different(self) -> bool:
+        """Whether a difference was found that counts."""
+        return bool(self._tallies)
+
+    def has(self, path: str) -> bool:
+        """Whether something was found at a path that counts."""
+        return path in self._paths
+
+    def ignores(self, path: str) -> bool:
+        """Whether a rule says that nothing at a path outside JSON is compared."""
+        return any(rule.op is Op.IGNORE for rule in self.policy.at(path).rules)
+
+    def used(self, rule: str, path: str, count: int = 1) -> None:
+        """A rule, or an equivalence such as `php:entity`, made two values equal."""
+        self._used[rule, path] = self._used.get((rule, path), 0) + count
+
+    def record(
+        self,
+        path: str,
+        at: str,
+        kind: Kind,
+        severity: Severity,
+        legacy: str | None,
+        new: str | None,
+        cause: str = "",
+        note: str = "",
+        *,
+        expected: bool = False,
+        redacted: bool | None = None,
+    ) -> None:
+        """Note a difference. `note` completes the sentence of the cause ("rounded to 2 places").
+
+        `redacted` None looks the path up as one outside JSON.
+        """
+        if redacted is None:
+            redacted = self.policy.at(path).redacted
+        if redacted:
+            legacy = None if legacy is None else REDACTED
+            new = None if new is None else REDACTED
+        difference = Difference(
+            path=path,
+            at=at,
+            kind=kind,
+            severity=severity,
+            legacy=cut(legacy),
+            new=cut(new),
+            cause=cause,
+            expected=expected,
+        )
+        self._total += 1
+        kept = self._kept[severity]
+        if len(kept) < self.policy.limits.differences:
+            kept.append(difference)
+        if expected:
+            self._expected += 1
+            return
+        if len(self._paths) < _PATHS:
+            self._paths[path] = None
+        key = cause_key(cause, kind, path)
+        tally = self._tallies.get(key)
+        if tally is None:
+            tally = self._tallies[key] = _Tally(difference, note)
+        elif _SEVERITIES.index(severity) < _SEVERITIES.index(tally.example.severity):
+            tally.example, tally.note = difference, note
+        tally.count += 1
+        if len(tally.paths) < _PATHS_OF_A_CAUSE:
+            tally.paths[path] = None
+
+    def inference(self, path: str, legacy: object, new: object) -> Inference:
+        """The cause of two different scalars, in time bounded per path."""
+        count, last = self._inferred.get(path, (0, Inference()))
+        if count < _INFERRED_PER_PATH:
+            last = infer(legacy, new)
+        if len(self._inferred) < _PATHS or path in self._inferred:
+            self._inferred[path] = (count + 1, last)
+        return last
+
+    def text(
+        self,
+        path: str,
+        at: str,
+        legacy: str,
+        new: str,
+        *,
+        kind: Kind = Kind.VALUE,
+        severity: Severity = Severity.MAJOR,
+    ) -> None:
+        """Compare two texts at one path outside JSON, by the rules of that path."""
+        if legacy == new:
+            return
+        rules = self.policy.at(path).rules
+        rule = accepting(rules, legacy, new, self.bijections, php=self.policy.php)
+        if rule:
+            self.used(rule, path)
+            return
+        inference = self.inference(path, legacy, new)
+        self.record(
+            *(path, at, kind, inference.severity or severity, legacy, new),
+            *(inference.cause, inference.note),
+            expected=is_expected(rules),
+        )
+
+    def missing(
+        self,
+        path: str,
+        at: str,
+        legacy: str,
+        *,
+        severity: Severity = Severity.CRITICAL,
+        cause: str = "missing",
+    ) -> None:
+        """Something at a path outside JSON is absent on the new side."""
+        self._one_sided(path, at, Kind.MISSING, severity, legacy, None, cause)
+
+    def extra(
+        self,
+        path: str,
+        at: str,
+        new: str,
+        *,
+        severity: Severity = Severity.MINOR,
+        cause: str = "extra",
+    ) -> None:
+        """Something at a path outside JSON is absent on the legacy side."""
+        self._one_sided(path, at, Kind.EXTRA, severity, None, new, cause)
+
+    def _one_sided(
+        self,
+        path: str,
+        at: str,
+        kind: Kind,
+        severity: Severity,
+        legacy: str | None,
+        new: str | None,
+        cause: str,
+    ) -> None:
+        rules = self.policy.at(path).rules
+        for rule in rules:
+            if rule.op is Op.IGNORE or (rule.op is Op.NULL_EQUALS_MISSING and not (legacy or new)):
+                self.used(rule.name, path)
+                return
+        self.record(path, at, kind, severity, legacy, new, cause, expected=is_expected(rules))
+
+    def texts(
+        self,
+        path: str,
+        legacy: Sequence[str],
+        new: Sequence[str],
+        *,
+        severity: Severity = Severity.MAJOR,
+        order: Severity = Severity.MINOR,
+    ) -> None:
+        """Compare two lists of texts at one path outside JSON: missing, added, moved, changed.
+
+        `severity` is that of a missing or changed one, `order` that of another order.
+        """
+        if legacy == new or self.ignores(path):
+            if legacy != new:
+                self._use_of(path, Op.IGNORE)
+            return
+        alignment = align(legacy, new)
+        for i, j in alignment.changed:
+            self.text(path, f"{path}[{i}]", legacy[i], new[j], severity=severity)
+        for i in alignment.missing:
+            self.missing(path, f"{path}[{i}]", legacy[i], severity=severity)
+        for j in alignment.extra:
+            self.extra(path, f"{path}[{j}]", new[j])
+        if alignment.moved and not self._use_of(path, Op.UNORDERED):
+            i, j = alignment.moved
+            self.record(
+                *(path, f"{path}[{i}]", Kind.ORDER, order, legacy[i], new[j], "order"),
+                expected=is_expected(self.policy.at(path).rules),
+            )
+
+    def _use_of(self, path: str, op: Op) -> bool:
+        for rule in self.policy.at(path).rules:
+            if rule.op is op:
+                self.used(rule.name, path)
+                return True
+        return False
+
+    def finish(
+        self,
+        *,
+        incomparable: str = "",
+        defects: tuple[LegacyDefect, ...] = (),
+        shape: str = "",
+    ) -> Comparison:
+        """The comparison of all that was found.
+
+        A difference that counts is one, whatever else could not be compared.
+        """
+        differences = [d for severity in _SEVERITIES for d in self._kept[severity]]
+        told = tuple(differences[: self.policy.limits.differences])
+        if self._tallies:
+            result = Result.DIFFERENT
+        elif incomparable:
+            result = Result.INCOMPARABLE
+        elif self._expected:
+            result = Result.EXPECTED
+        else:
+            result = Result.NORMALISED if self._used else Result.EQUAL
+        return Comparison(
+            result=result,
+            differences=told,
+            more=self._total - len(told),
+            causes=self._causes(),
+            rules_used=tuple(
+                RuleUse(rule=rule, path=path, count=count)
+                for (rule, path), count in sorted(self._used.items())
+            ),
+            incomparable=incomparable,
+            legacy_defects=defects,
+            shape=shape,
+            differing_paths=tuple(sorted(self._paths)),
+        )
+
+    def _causes(self) -> tuple[Cause, ...]:
+        causes = [
+            Cause(
+                fingerprint=fingerprint(key),
+                cause=tally.example.cause,
+                explanation=explain(tally.example, tally.note, tally.count),
+                kind=tally.example.kind,
+                severity=tally.example.severity,
+                paths=tuple(sorted(tally.paths)),
+                count=tally.count,
+                example=tally.example,
+            )
+            for key, tally in self._tallies.items()
+        ]
+        causes.sort(key=lambda c: (_SEVERITIES.index(c.severity), -c.count, c.paths))
+        return tuple(causes)
+
+
+def is_expected(rules: tuple[NamedRule, ...]) -> bool:
+    """Whether a rule `expected` holds."""
+    return any(rule.op is Op.EXPECTED for rule in rules)
+
+
+def cut(text: str | None) -> str | None:
+    """A value as it is shown: lone surrogates escaped, at most 200 characters."""
+    if text is None:
+        return None
+    if len(text) > SHOWN:
+        text = text[: SHOWN - 1] + "…"
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,0 +1,25 @@
+"""The reader of each media type. A new media type is a line here."""
+
+from __future__ import annotations
+
+from proxy.compare.comparison import Kind
+from proxy.compare.findings import Findings
+from proxy.compare.json_compare import compare_json
+from proxy.compare.reader import Body, Media, Reader
+from proxy.compare_policy import Severity
+
+
+def compare_bytes(legacy: Body, new: Body, found: Findings) -> None:
+    """Report that two bodies differ, without looking into them."""
+    lengths = f"{len(legacy.content)} bytes", f"{len(new.content)} bytes"
+    found.record("body", "body", Kind.BODY, Severity.MAJOR, *lengths)
+
+
+READERS: dict[Media, Reader] = {
+    Media.JSON: compare_json,
+    Media.HTML: compare_bytes,
+    Media.FORM: compare_bytes,
+    Media.XML: compare_bytes,
+    Media.TEXT: compare_bytes,
+    Media.BINARY: compare_bytes,
+}
