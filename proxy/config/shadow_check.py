@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from proxy.compare.policy import CompareRuleError, CompiledPolicy
+from proxy.compare_policy import ComparePolicy
+from proxy.config.compare_model import to_compare
 from proxy.config.complaints import unknown_name
 from proxy.config.resolve import Pieces, RoutePiece
 from proxy.config.shadow_model import SampleShape
@@ -22,6 +25,7 @@ def check_shadow(document: Document, pieces: Pieces) -> Iterator[Problem]:
             yield from _check_sandbox(document, pieces, route)
         if "compare" in route.shape.model_fields_set:
             yield from _check_headers(document, route)
+            yield from _check_places(document, route)
 
 
 def rule_lines(document: Document, route: RoutePiece) -> tuple[int, ...]:
@@ -77,6 +81,23 @@ def _check_sandbox(document: Document, pieces: Pieces, route: RoutePiece) -> Ite
             f"{quoted(name)} is the upstream that clients get: a sandbox needs data of its own",
             "LOAD007",
         )
+
+
+def _check_places(document: Document, route: RoutePiece) -> Iterator[Problem]:
+    """Let the comparison read each rule and each redacted path by itself, to hear of all faults."""
+    base: Path = (*route.path, "compare")
+    policy = to_compare(route.shape.compare)
+    alone = [(("rules", n), ComparePolicy(rules=(rule,))) for n, rule in enumerate(policy.rules)]
+    alone += [(("redact", n), ComparePolicy(redact=(p,))) for n, p in enumerate(policy.redact)]
+    for (section, index), one in alone:
+        try:
+            CompiledPolicy.compile(one)
+        except CompareRuleError as error:
+            # Its own place is `rules[0].path`: the index is that of the one-rule policy.
+            below = tuple(error.place.split(".")[1:])
+            yield document.problem(
+                (*base, section, index, *below), f"{error.problem}: {error.mend}", "LOAD003"
+            )
 
 
 def _check_headers(document: Document, route: RoutePiece) -> Iterator[Problem]:
