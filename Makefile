@@ -1,10 +1,10 @@
 # make run, make test: everything else is set up on the way. `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench clean
+.PHONY: help run demo-shadow test check bench clean
 MAKEFLAGS += --no-print-directory
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 # The stamps make an environment that is up to date cost nothing; the larger one holds the smaller.
 .venv/.figway: pyproject.toml
@@ -22,6 +22,10 @@ help: ## this list
 run: .venv/.figway ## the shop, the new services and Figway, until Ctrl-C
 	@.ci/install-system run
 	@exec .venv/bin/python -m deploy.run
+
+demo-shadow: .venv/.figway ## visitors, planted faults, and how Figway finds them, until Ctrl-C
+	@.ci/install-system run
+	@exec .venv/bin/python -m deploy.demo_shadow
 
 test: .venv/.figway-test ## every test
 	@.ci/install-system test
