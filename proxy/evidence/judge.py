@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from proxy.compare_policy import Severity
 from proxy.evidence.noise import Call
 from proxy.evidence.outcome import Outcome
-from proxy.evidence.settled import PathDifference, Triple
+from proxy.evidence.settled import Mark, PathDifference, Triple
 
 
 class Found(StrEnum):
@@ -46,6 +46,16 @@ class Judgement:
     differences: tuple[PathDifference, ...] = ()
 
 
+# Without a path nothing can explain a difference.
+NOWHERE = "?"
+SEVERITIES = tuple(Severity)
+_EQUALS = {
+    Found.EQUAL: Outcome.MATCH,
+    Found.NORMALISED: Outcome.MATCH_NORMALISED,
+    Found.EXPECTED: Outcome.EXPECTED,
+}
+
+
 def judge(
     facts: ComparisonFacts,
     triple: Triple | None = None,
@@ -55,4 +65,58 @@ def judge(
 
     Total: every combination gives exactly one outcome.
     """
-    raise NotImplementedError
+    if facts.found in _EQUALS:
+        return Judgement(outcome=_EQUALS[facts.found])
+    if facts.found is Found.INCOMPARABLE:
+        return Judgement(outcome=Outcome.INCOMPARABLE, detail=facts.reason or "unknown")
+    # A page that legacy spoiled says nothing of the new side, unless that one broke by itself.
+    if facts.legacy_defect and not _new_side_broke(facts):
+        return Judgement(outcome=Outcome.LEGACY_DEFECT)
+    differences = _marked(facts, triple)
+    counting = [each for each in differences if _counts(each, calls or {})]
+    if counting:
+        return Judgement(
+            outcome=Outcome.MISMATCH,
+            detail=worst(each.severity for each in counting),
+            differences=differences,
+        )
+    raced = all(each.mark is Mark.AGREES for each in differences)
+    return Judgement(outcome=Outcome.RACE if raced else Outcome.NOISE, differences=differences)
+
+
+def worst(severities: Iterable[Severity]) -> Severity:
+    """The worst of at least one severity."""
+    return min(severities, key=SEVERITIES.index)
+
+
+def _new_side_broke(facts: ComparisonFacts) -> bool:
+    return facts.new_status >= 500 > facts.legacy_status
+
+
+def _marked(facts: ComparisonFacts, triple: Triple | None) -> tuple[PathDifference, ...]:
+    found: dict[str, Severity] = {}
+    for path, severity in facts.differing or ((NOWHERE, Severity.CRITICAL),):
+        found[path] = worst((severity, found.get(path, severity)))
+    return tuple(
+        PathDifference(path=path, severity=severity, mark=_mark(path, triple))
+        for path, severity in sorted(found.items())
+    )
+
+
+def _mark(path: str, triple: Triple | None) -> Mark:
+    if triple is None:
+        return Mark.UNASKED
+    if path not in triple.again:
+        return Mark.STABLE
+    return Mark.UNSTABLE if path in triple.again_new else Mark.AGREES
+
+
+def _counts(difference: PathDifference, calls: Mapping[str, Call]) -> bool:
+    call = calls.get(difference.path, Call.UNDECIDED)
+    match difference.mark:
+        case Mark.AGREES:
+            return False
+        case Mark.UNSTABLE:
+            return call is Call.REGRESSION
+        case Mark.STABLE | Mark.UNASKED:
+            return call is not Call.NOISE
