@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from dataclasses import asdict
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     except ConfigError as error:
         raise Failure(UNUSABLE, str(error)) from error
     against = _against(Path(args.against)) if args.against else None
-    findings = check_text(text, args.file, against=against)
+    findings = check_text(text, args.file, against=against, today=date.today().isoformat())
     counts = Counter(finding.severity for finding in findings)
     if args.json or args.format == "json":
         print_json(

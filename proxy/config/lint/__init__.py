@@ -8,6 +8,7 @@ from proxy.config.lint.cohorts import cohorts
 from proxy.config.lint.finding import RULES, Finding, Rule, Severity
 from proxy.config.lint.overlap import overlaps
 from proxy.config.lint.paths import path_traps
+from proxy.config.lint.shadow import shadow
 from proxy.config.lint.stages import stages
 from proxy.config.lint.subject import Subject
 from proxy.config.lint.upstreams import upstreams
@@ -22,27 +23,31 @@ from proxy.routing.table import RouteTable
 __all__ = ["RULES", "Finding", "Rule", "Severity", "check_text", "lint"]
 
 
-def check_text(text: bytes, name: str, *, against: RouteFile | None = None) -> tuple[Finding, ...]:
+def check_text(
+    text: bytes, name: str, *, against: RouteFile | None = None, today: str = ""
+) -> tuple[Finding, ...]:
     """Return every finding in the bytes of a routes.yaml, whether it can be loaded or not."""
     try:
         file = parse_routes(text, name)
         RouteTable.compile(file)
     except ConfigError as error:
         return tuple(sorted(_from_problem(problem, name) for problem in error.problems))
-    return lint(file, text, name, against=against)
+    return lint(file, text, name, against=against, today=today)
 
 
 def lint(
-    file: RouteFile, text: bytes, name: str, *, against: RouteFile | None = None
+    file: RouteFile, text: bytes, name: str, *, against: RouteFile | None = None, today: str = ""
 ) -> tuple[Finding, ...]:
     """Return every finding in a file that was loaded from this text.
 
-    `against` is the file that is live now: with it, transitions of stages are judged too.
+    `against` is the file that is live now: with it, transitions of stages are judged too. `today`
+    is an ISO date: with it, ends of comparison rules are.
     """
     subject = Subject(
         file=file,
         document=read_yaml(text, name),
         against=against,
+        today=today,
         positions={route.id: index for index, route in enumerate(file.routes)},
     )
     return tuple(sorted(finding for family in _FAMILIES for finding in family(subject)))
@@ -70,4 +75,4 @@ def _settings(subject: Subject) -> Iterator[Finding]:
         yield subject.finding("SETTING", ("settings", *problem.key.split(".")), problem.message)
 
 
-_FAMILIES = (overlaps, path_traps, stages, cohorts, upstreams, _settings)
+_FAMILIES = (overlaps, path_traps, stages, shadow, cohorts, upstreams, _settings)

@@ -81,6 +81,17 @@ _RULES = (
     ("STAGE003", _W, "Stage shadow with nothing to copy."),
     ("STAGE004", _W, "A key that has no effect at this stage, or without new."),
     ("SHADOW001", _W, "Shadow traffic for methods that are never copied."),
+    ("SHADOW002", _W, "The kill switch is on: nothing is copied."),
+    ("SHADOW003", _W, "A mode for copied writes that copies none."),
+    ("SHADOW004", _N, "Copies of writes that the new side promises not to carry out."),
+    ("SHADOW005", _N, "Routes that are live without a shadow of legacy."),
+    ("SHADOW006", _W, "Legacy is asked with the session of a visitor."),
+    # Comparing, and its verdict.
+    ("COMPARE001", _W, "A comparison rule that has expired."),
+    ("COMPARE002", _N, "A comparison rule that ends within two weeks."),
+    ("COMPARE003", _W, "A comparison rule that ignores a whole body."),
+    ("GATE001", _N, "A gate and nothing that is copied."),
+    ("GATE002", _W, "More critical mismatches are borne than major ones."),
     # Cohorts.
     ("STICK001", _W, "A canary without a key: the percentage moves nobody."),
     ("STICK002", _W, "Different keys, or a login, in one canary group."),

@@ -8,6 +8,7 @@ from proxy.config.lint.finding import Finding
 from proxy.config.lint.subject import Subject
 from proxy.headers import SAFE_METHODS
 from proxy.routing.route import Route
+from proxy.shadow_policy import WriteMode
 from proxy.stages import Stage
 
 _ORDER = tuple(Stage)
@@ -39,12 +40,12 @@ def _stage(subject: Subject, route: Route) -> Iterator[Finding]:
             "set shadow.sample",
             "stage",
         )
-    if route.shadow.sample and writes_only:
+    if route.shadow.sample and writes_only and route.shadow.writes is WriteMode.NEVER:
         yield subject.at(
             "SHADOW001",
             route,
             f"matches {', '.join(route.match.methods)} only, and only safe methods are copied",
-            "remove shadow, or split the route",
+            "remove shadow, or say with shadow.writes how writes may be copied",
             "shadow",
         )
     yield from _without_effect(subject, route)
@@ -54,7 +55,7 @@ def _without_effect(subject: Subject, route: Route) -> Iterator[Finding]:
     useless: list[tuple[str, str]] = []
     if not route.new:
         # Not group and stickiness: a plan may stand there before the first service does.
-        useless = [(key, "without new") for key in ("max_percent", "cohorts", "idempotent")]
+        useless = [(key, "without new") for key in ("max_percent", "cohorts", "idempotent", "gate")]
     elif route.stage is Stage.LIVE:
         useless = [("max_percent", "at stage live: the flag alone can lower it")]
     elif route.stage is Stage.COMPLETE:
@@ -103,7 +104,8 @@ def _transitions(subject: Subject) -> Iterator[Finding]:
 def _steps(route: Route, was: Stage) -> int:
     steps = _ORDER.index(route.stage) - _ORDER.index(was)
     writes_only = bool(route.match.methods) and not SAFE_METHODS & set(route.match.methods)
-    # Writes are never copied: for them shadow is no step.
-    if writes_only and was is Stage.LEGACY and steps > 1:
+    # Without a mode for them writes are never copied: for them shadow is no step.
+    copied = route.shadow.writes is not WriteMode.NEVER
+    if writes_only and not copied and was is Stage.LEGACY and steps > 1:
         return steps - 1
     return steps

@@ -19,6 +19,8 @@ class Subject:
     document: Document
     # The routes.yaml that is live now, to judge transitions.
     against: RouteFile | None = None
+    # ISO date, to judge ends of rules; empty: they are not judged.
+    today: str = ""
     positions: dict[str, int] = field(default_factory=dict)
 
     def path(self, route: Route, *below: str | int) -> Path:

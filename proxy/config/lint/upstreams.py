@@ -154,7 +154,9 @@ def _endpoints(subject: Subject) -> Iterator[Finding]:
 def _unused(subject: Subject) -> Iterator[Finding]:
     file = subject.file
     used = {
-        "upstreams": {route.new for route in file.routes} | {file.legacy.name},
+        "upstreams": {route.new for route in file.routes}
+        | {route.shadow.sandbox for route in file.routes}
+        | {file.legacy.name},
         "groups": {route.group for route in file.routes},
         "segments": {name for route in file.routes for name in (*route.always, *route.never)},
     }

@@ -10,6 +10,8 @@ UPSTREAMS = """\
   catalog: {urls: ["http://a:2"], capacity_rps: 100}
   search: {urls: ["http://a:3"]}
 """
+# About slashes, and about live routes without a reverse shadow.
+OFTEN = {"PATH001", "SHADOW005"}
 USED = """\
   - {id: used, match: {path: {prefix: /used}}, new: search}
   - {id: assets, match: {path: {prefix: /assets}}}
@@ -29,16 +31,25 @@ def shop(routes: str, extra: str = "", upstreams: str = UPSTREAMS) -> bytes:
 
 
 def findings(
-    routes: str, extra: str = "", upstreams: str = UPSTREAMS, against: str | None = None
+    routes: str,
+    extra: str = "",
+    upstreams: str = UPSTREAMS,
+    against: str | None = None,
+    today: str = "",
 ) -> tuple[Finding, ...]:
     """What is found in such a file."""
     before = parse_routes(shop(against), "live.yaml") if against is not None else None
-    return check_text(shop(routes, extra, upstreams), "routes.yaml", against=before)
+    text = shop(routes, extra, upstreams)
+    return check_text(text, "routes.yaml", against=before, today=today)
 
 
 def rules(
-    routes: str, extra: str = "", upstreams: str = UPSTREAMS, against: str | None = None
+    routes: str,
+    extra: str = "",
+    upstreams: str = UPSTREAMS,
+    against: str | None = None,
+    today: str = "",
 ) -> list[str]:
-    """The ids of what is found, but for the note about slashes, which most examples have."""
-    found = findings(routes, extra, upstreams, against)
-    return [finding.rule for finding in found if finding.rule != "PATH001"]
+    """The ids of what is found, but for the notes that most examples have."""
+    found = findings(routes, extra, upstreams, against, today)
+    return [finding.rule for finding in found if finding.rule not in OFTEN]

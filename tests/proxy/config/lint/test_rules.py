@@ -86,6 +86,61 @@ TABLE = [
          "id: a, match: {path: {prefix: /a}, methods: [GET, POST]}, new: catalog, "
          "shadow: {sample: 5%}",
          "routes[0].shadow", "matches POST only, and only safe methods are copied"),
+    rule("SHADOW001 no mode",
+         "id: a, match: {path: {prefix: /a}, methods: [PUT]}, new: catalog, shadow: {sample: 5%}",
+         "id: a, match: {path: {prefix: /a}, methods: [PUT]}, new: catalog, "
+         "shadow: {sample: 5%, writes: record}",
+         "routes[0].shadow", "matches PUT only, and only safe methods are copied"),
+    rule("SHADOW002", NEW_A + ", stage: shadow, shadow: {sample: 5%}",
+         NEW_A + ", stage: legacy, shadow: {sample: 5%}", "shadow.kill_switch",
+         "nothing is copied, though a (line 7) would be", extra="shadow: {kill_switch: true}\n"),
+    rule("SHADOW003 reads",
+         "id: a, match: {path: {prefix: /a}, methods: [GET, HEAD]}, new: catalog, "
+         "shadow: {sample: 5%, writes: record}",
+         "id: a, match: {path: {prefix: /a}, methods: [GET, HEAD, POST]}, new: catalog, "
+         "shadow: {sample: 5%, writes: record}",
+         "routes[0].shadow.writes", "matches GET, HEAD only, so writes: record copies nothing"),
+    rule("SHADOW003 live", NEW_A + ", stage: live, shadow: {sample: 5%, writes: dry_run}",
+         NEW_A + ", stage: live, shadow: {sample: 5%, writes: record}",
+         "routes[0].shadow.writes", "legacy never gets a copied write"),
+    rule("SHADOW004", NEW_A + ", stage: canary, shadow: {sample: 5%, writes: dry_run}",
+         NEW_A + ", stage: canary, shadow: {sample: 5%, writes: sandbox, sandbox: search}",
+         "routes[0].shadow.writes", "sends copies of writes to catalog, which must change nothing"),
+    rule("SHADOW006 reverse", NEW_A + ", stage: live, shadow: {sample: 5%, sessions: keep}",
+         NEW_A + ", stage: canary, shadow: {sample: 5%, sessions: keep}",
+         "routes[0].shadow.sessions", "asks legacy with the visitor's own session"),
+    rule("SHADOW006 again",
+         NEW_A + ", stage: canary, shadow: {sample: 5%, aa: {sessions: keep}}",
+         NEW_A + ", stage: canary, shadow: {sample: 5%, aa: {sessions: drop}}",
+         "routes[0].shadow.aa.sessions", "(shadow.aa.sessions: keep)"),
+    rule("COMPARE001",
+         NEW_A + ", compare: {rules: [{path: $.a, op: shape, expires: 2026-11-21}]}",
+         NEW_A + ", compare: {rules: [{path: $.a, op: shape, expires: 2026-12-21}]}",
+         "routes[0].compare.rules[0].expires",
+         "route a has a rule for $.a that expired on 2026-11-21", today="2026-11-22"),
+    rule("COMPARE002",
+         NEW_A + ", compare: {rules: [{path: $.a, op: shape, expires: 2026-12-05}]}",
+         NEW_A + ", compare: {rules: [{path: $.a, op: shape, expires: 2026-12-06}]}",
+         "routes[0].compare.rules[0].expires",
+         "route a has a rule for $.a that ends in 13 days", today="2026-11-22"),
+    rule("COMPARE002 last day",
+         NEW_A + ", compare: {rules: [{path: $.a, op: shape, expires: 2026-11-22}]}",
+         NEW_A + ", compare: {rules: [{path: $.a, op: shape}]}",
+         "routes[0].compare.rules[0].expires",
+         "route a has a rule for $.a that ends today", today="2026-11-22"),
+    rule("COMPARE003",
+         NEW_A + ', compare: {rules: [{path: "$..*", op: ignore, reason: x, expires: 2099-01-01}]}',
+         NEW_A + ', compare: {rules: [{path: "$..x", op: ignore, reason: x, expires: 2099-01-01}]}',
+         "routes[0].compare.rules[0].path", "ignores $..*, which is the whole body"),
+    rule("GATE001", NEW_A + ", gate: {min_window: 7d}",
+         NEW_A + ", gate: {min_window: 7d}, shadow: {sample: 1%}",
+         "routes[0].gate", "has a gate and copies nothing"),
+    rule("GATE002",
+         NEW_A + ", shadow: {sample: 1%}, gate: {max_mismatch: {critical: 1%}}",
+         NEW_A + ", shadow: {sample: 1%}, gate: {max_mismatch: {critical: 1%, major: 1%}}",
+         "routes[0].gate.max_mismatch", "bears more critical mismatches (1.000%) than major ones"),
+    rule("STAGE004 gate", A + ", gate: {min_window: 7d}", A, "routes[0].gate",
+         "gains nothing from gate without new"),
     rule("STICK001", NEW_A + ", stage: canary, stickiness: none",
          NEW_A + ", stage: live, stickiness: none",
          "routes[0].stage", "its percentage has no effect, nobody gets the new side"),
@@ -296,6 +351,35 @@ def test_routes_without_their_slash_twin_are_one_note() -> None:
     assert findings(alone.replace("/a", "/a.php")) == ()
 
 
+def test_live_routes_without_a_shadow_of_legacy_are_one_note() -> None:
+    live = "id: %s, match: {path: {prefix: /%s}}, new: catalog, stage: live"
+    both = f"{live % ('a', 'a')}\n{live % ('b', 'b')}"
+    (finding,) = [each for each in findings(both) if each.rule == "SHADOW005"]
+    assert finding.key == "routes[0].stage"
+    assert "live without a shadow of legacy: a (line 7), b (line 8)" in finding.message
+    proven = f"{live % ('a', 'a')}, shadow: {{sample: 1%}}"
+    assert "SHADOW005" not in [each.rule for each in findings(proven)]
+
+
+def test_ends_of_rules_are_judged_only_by_a_day_that_is_given() -> None:
+    old = NEW_A + ", compare: {rules: [{path: $.a, op: shape, expires: 2020-01-01}]}"
+    assert rules(old) == []
+    assert rules(old, today="2020-01-02") == ["COMPARE001"]
+
+
+def test_a_sandbox_is_used() -> None:
+    upstreams = UPSTREAMS + '  spare: {urls: ["http://a:4"]}\n'
+    text = NEW_A + ", stage: shadow, shadow: {sample: 5%, writes: sandbox, sandbox: spare}"
+    assert rules(text, upstreams=upstreams) == []
+
+
+def test_writes_that_are_copied_go_through_the_stage_of_shadow() -> None:
+    writes = "id: a, match: {path: {prefix: /a}, methods: [PUT]}, new: catalog, stage: %s"
+    assert rules(writes % "canary", against=writes % "legacy") == []
+    copied = writes + ", shadow: {sample: 5, writes: record}"
+    assert rules(copied % "canary", against=copied % "legacy") == ["STAGE001"]
+
+
 def test_settings_that_do_not_go_together_are_found() -> None:
     extra = 'settings: {listen: "127.0.0.1:9900"}\n'
     (finding,) = findings("id: a, match: {path: {prefix: /a}}", extra)
@@ -318,5 +402,5 @@ def test_every_rule_has_a_test() -> None:
     }
     tested = {each.values[0] for each in TABLE}
     elsewhere = {"MATCH003", "STAGE001", "GROUP002", "CAP001", "CAP002", "PATH001"}
-    elsewhere |= {"UPSTREAM001", "UPSTREAM002", "UPSTREAM003", "UPSTREAM004"}
+    elsewhere |= {"SHADOW005", "UPSTREAM001", "UPSTREAM002", "UPSTREAM003", "UPSTREAM004"}
     assert set(RULES) == loader | tested | elsewhere
