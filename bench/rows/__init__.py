@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from bench.row import Measure
 from bench.rows.bodies import measure_bodies
+from bench.rows.comparison import measure_comparison
 from bench.rows.cost import measure_cost
 from bench.rows.flip import measure_flip
 from bench.rows.idle import measure_idle
@@ -19,4 +20,5 @@ ROWS: Mapping[str, Measure] = {
     "bodies": measure_bodies,
     "idle": measure_idle,
     "flip": measure_flip,
+    "comparison": measure_comparison,
 }

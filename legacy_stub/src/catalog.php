@@ -15,6 +15,19 @@ function top_categories(Database $db): array
     return $db->all('SELECT * FROM categories WHERE parent_id IS NULL ORDER BY position');
 }
 
+/**
+ * A fault on purpose, of the kind that lives in old shops: with TECHFLOW_DEFECT=1 a column that is long gone is
+ * read, and PHP's warning stands in the answer.
+ */
+function note_on(array $product): string
+{
+    if (!getenv('TECHFLOW_DEFECT')) {
+        return '';
+    }
+    ini_set('display_errors', '1');
+    return (string) $product['note'];
+}
+
 function child_categories(Database $db, int $parentId): array
 {
     return $db->all('SELECT * FROM categories WHERE parent_id = ? ORDER BY position', [$parentId]);

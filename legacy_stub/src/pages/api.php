@@ -54,6 +54,7 @@ function api_product(Database $db, string $slug): void
         send_json(['error' => 'not found'], 404);
         return;
     }
+    note_on($product);
     $tiers = array_map(
         fn (array $tier) => ['min_quantity' => $tier['min_quantity'], 'price' => amount($tier['price_cents'])],
         price_tiers($db, $product['id'], customer_group())

@@ -22,7 +22,8 @@ function show_product(Database $db, string $slug): void
   <a href="/category/<?= e($category['slug']) ?>"><?= e($category['name']) ?></a>
   <span><?= e($product['name']) ?></span>
 </nav>
-<article class="product">
+<article class="product"><?= note_on($product) ?>
+
   <img src="/assets/img/<?= e($product['image']) ?>.svg" width="480" height="360" alt="">
   <div>
     <h1><?= e($product['name']) ?></h1>
