@@ -14,8 +14,8 @@ from dataclasses import dataclass
 class Alignment:
     """Positions (legacy, new) that belong together, and those that stay alone.
 
-    `same` are equal by key, `changed` stand in the same place with another key. `moved` is the first
-    equal pair that is not in the same order as those before it.
+    `same` are equal by key, `changed` stand in the same place with another key. `moved` is the
+    first equal pair that is not in the same order as those before it.
     """
 
     same: tuple[tuple[int, int], ...]

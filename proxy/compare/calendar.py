@@ -15,8 +15,8 @@ def is_leap(year: int) -> bool:
 def days_of(year: int, month: int, day: int) -> int | None:
     """Days from 1970-01-01; None where there is no such day.
 
-    Counted from 1 March, so that the leap day is the last of its year (H. Hinnant, "chrono-compatible
-    low-level date algorithms", days_from_civil).
+    Counted from 1 March, so that the leap day is the last of its year (H. Hinnant,
+    "chrono-compatible low-level date algorithms", days_from_civil).
     """
     if not (1 <= year <= 9999 and 1 <= month <= 12):
         return None

@@ -1,9 +1,9 @@
 """What makes two differences one cause, and the name of that cause in every comparison of a route.
 
-A cause that transforms values (`offset:+3600s`, `int_to_string`) is one fault wherever it shows: its
-key is the word with its parameter. What is missing, added or moved, and a change that nothing
-explains, is a fault of its place: kind and path pattern are in the key. Values, times and positions
-never are.
+A cause that transforms values (`offset:+3600s`, `int_to_string`) is one fault wherever it shows:
+its key is the word with its parameter. What is missing, added or moved, and a change that nothing
+explains, is a fault of its place: kind and path pattern are in the key. Values, times and
+positions never are.
 """
 
 from __future__ import annotations

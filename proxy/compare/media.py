@@ -1,4 +1,4 @@
-"""Which of the media types a body is of: by its Content-Type, and by its looks where that is silent.
+"""Which media type a body is of: by its Content-Type, and by its looks where that is silent.
 
 A PHP script that echoes JSON without a header says text/html. So bodies that are JSON on both sides
 are compared as JSON whatever the headers say; that the headers differ is their own difference.

@@ -35,7 +35,7 @@ _BODILESS = frozenset({204, 304})
 def compare(
     legacy: Answer, new: Answer, policy: CompiledPolicy, *, method: str = "GET"
 ) -> Comparison:
-    """Compare two answers to one request. Never raises, whatever the bytes; linear in their number."""
+    """Compare two answers to one request. Linear in size; never raises, whatever the bytes."""
     found = Findings(policy)
     if legacy.status != new.status and 304 in (legacy.status, new.status):
         # The validators that were asked with come from one side only.

@@ -34,7 +34,7 @@ _REMEMBERED = 4096
 
 
 class CompareRuleError(ValueError):
-    """A rule that cannot be compiled: where it stands (`rules[3].path`), what is wrong, the mend."""
+    """A rule that cannot be compiled: where it is (`rules[3].path`), what is wrong, the mend."""
 
     def __init__(self, place: str, problem: str, mend: str, line: int = 0) -> None:
         super().__init__(f"compare.{place}: {problem}; {mend}")
@@ -101,14 +101,14 @@ class CompiledPolicy:
     def compile(
         cls, policy: ComparePolicy, limits: CompareLimits | None = None, today: str = ""
     ) -> CompiledPolicy:
-        """Check and compile; `today` (ISO date) ends rules, "" ends none. Raises CompareRuleError."""
+        """Check and compile; raises CompareRuleError. `today` (ISO date) ends rules, "" none."""
         return cls(policy, limits or CompareLimits(), today)
 
     def __reduce__(self) -> tuple[object, ...]:
         return CompiledPolicy, (self.policy, self.limits, self._today)
 
     def at(self, path: str) -> Place:
-        """What holds at a path outside JSON: `header:etag`, `html:title`, `xml:/feed/id`, `text`."""
+        """What holds outside JSON: at `header:etag`, `html:title`, `xml:/feed/id`, `text`."""
         place = self._places.get(path)
         if place is None:
             rules: list[NamedRule] = []

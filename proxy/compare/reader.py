@@ -1,11 +1,11 @@
 """What a reader of one media type gets and gives: two decoded bodies in, findings out.
 
-Who gives what. `pair.py` undoes content codings, finds the media type and calls the one `Reader` that
-`readers.py` names for it. A reader reports to `proxy.compare.findings.Findings`:
+Who gives what. `pair.py` undoes content codings, finds the media type and calls the one `Reader`
+that `readers.py` names for it. A reader reports to `proxy.compare.findings.Findings`:
 
 * `found.text(path, at, legacy, new)`: two texts at one flat path (`html:title`, `form:email`,
-  `xml:/feed/title`, `text`, `header:location`). Rules of that path, the profile, the inferred cause,
-  redaction and counting are its business; the reader calls it for everything, equal or not.
+  `xml:/feed/title`, `text`, `header:location`). Rules of that path, the profile, the inferred
+  cause, redaction and counting are its business; it may be called for what is equal, too.
 * `found.missing(path, at, legacy)`, `found.extra(path, at, new)`: it is on one side only.
 * `found.texts(path, legacy, new)`: two lists of texts (links of a page): order, missing and added
   ones are told apart; a rule `unordered` of that path is obeyed.

@@ -15,8 +15,14 @@ def compare_bytes(legacy: Body, new: Body, found: Findings) -> None:
     found.record("body", "body", Kind.BODY, Severity.MAJOR, *lengths)
 
 
+def compare_json_or_text(legacy: Body, new: Body, found: Findings) -> None:
+    """JSON, or text where neither side is JSON whatever its header says."""
+    if not compare_json(legacy, new, found):
+        READERS[Media.TEXT](legacy, new, found)
+
+
 READERS: dict[Media, Reader] = {
-    Media.JSON: compare_json,
+    Media.JSON: compare_json_or_text,
     Media.HTML: compare_bytes,
     Media.FORM: compare_bytes,
     Media.XML: compare_bytes,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from proxy.compare.moments import instant
+from proxy.compare.numbers import near
 from proxy.compare.rule_tree import NamedRule
 from proxy.compare.scalars import Scalar, same_for_php
 from proxy.compare.shapes import same_shape
-from proxy.compare.moments import instant
-from proxy.compare.numbers import near
 from proxy.compare_policy import Op
 
 
@@ -33,7 +33,7 @@ _NOTHING = object()
 def accepting(
     rules: tuple[NamedRule, ...], legacy: Scalar, new: Scalar, bijections: Bijections, *, php: bool
 ) -> str:
-    """The name of the rule or equivalence that makes two different scalars equal, "" without one."""
+    """The rule or equivalence that makes two different scalars equal, "" without one."""
     for rule in rules:
         if _accepts(rule, legacy, new, bijections):
             return rule.name

@@ -23,8 +23,15 @@ def same_for_php(legacy: Scalar, new: Scalar) -> str:
         one, other = number(legacy), number(new)
         if one is not None and other is not None and same_number(one, other):
             return "php:number"
-    elif type(legacy) is str and type(new) is str and "&" in legacy and "&" in new:
-        # Spelled in another way, not escaped in another way: both sides have as many entities.
-        if legacy.count("&") == new.count("&") and html.unescape(legacy) == html.unescape(new):
-            return "php:entity"
+    elif type(legacy) is str and type(new) is str and _same_entities(legacy, new):
+        return "php:entity"
     return ""
+
+
+def _same_entities(legacy: str, new: str) -> bool:
+    """Spelled in another way, not escaped in another way: both sides have as many entities."""
+    return (
+        "&" in legacy
+        and legacy.count("&") == new.count("&")
+        and html.unescape(legacy) == html.unescape(new)
+    )

@@ -20,7 +20,7 @@ _known: dict[frozenset[bytes], str] = {}
 
 
 def shape_of(kind: bytes, content: bytes) -> str:
-    """The shape of a decoded body: `json:3f9a01bc`, `html`, `empty`, ... `kind` is its type's name."""
+    """The shape of a decoded body: `json:3f9a01bc`, `html`, `empty`, ... `kind` names its type."""
     if not content:
         return "empty"
     if not looks_like_json(content):

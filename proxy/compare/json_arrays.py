@@ -1,0 +1,193 @@
+"""Which elements of two JSON arrays belong together.
+
+Equal ends are put aside. The rest is paired by a member that names its elements (`key_by`, or one
+that looks like it: id, sku, ...), else equal elements by their hash, else by position.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from proxy.compare.alignment import Alignment, align, common_ends, zip_rest
+from proxy.compare.json_text import Json
+from proxy.compare.rule_tree import RuleNode
+
+# Members that name an element, the surest first.
+_NAMING = (
+    *("id", "uuid", "guid", "_id", "ID", "Id", "sku", "key", "code", "slug", "handle", "isbn"),
+    *("ean", "product_id", "productId", "name", "url", "href", "title", "label", "value", "date"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """Positions (legacy, new) of elements that belong together but are not equal, and lonely ones.
+
+    `moved` is the first pair out of order. `known` is False where elements were only paired by
+    position: of arrays with nothing in common nobody knows which element is missing.
+    """
+
+    changed: list[tuple[int, int]]
+    missing: list[int]
+    extra: list[int]
+    moved: tuple[int, int] | None
+    known: bool = True
+
+
+def pair_elements(legacy: list[Json], new: list[Json], node: RuleNode, key: str) -> Pairing:
+    """Pair the elements of two arrays; `node` is the place of the array, `key` of a rule key_by."""
+    if len(legacy) == len(new):
+        unequal = [
+            i for i, (one, other) in enumerate(zip(legacy, new, strict=True)) if one != other
+        ]
+        left = right = unequal
+        shared = len(unequal) < len(legacy)
+    else:
+        begin, end = common_ends(legacy, new)
+        left = list(range(begin, len(legacy) - end))
+        right = list(range(begin, len(new) - end))
+        shared = begin + end > 0
+    if len(left) == 1 == len(right) and not key:
+        return Pairing([(left[0], right[0])], [], [], None)
+    if not left or not right:
+        return Pairing([], left, right, None)
+    ones, others = [legacy[i] for i in left], [new[j] for j in right]
+    names = _names(ones, others, node, key)
+    if names is not None:
+        return _by_name(names, left, right, ones, others)
+    hashed = align(
+        [digest(value, node.element(i)) for i, value in zip(left, ones, strict=True)],
+        [digest(value, node.element(j)) for j, value in zip(right, others, strict=True)],
+    )
+    changed = [*hashed.changed]
+    # Equal hashes are no proof, and rules may make two values one that still differ.
+    changed += [
+        (i, j) for i, j in _with_ends(hashed, len(ones), len(others)) if ones[i] != others[j]
+    ]
+    return Pairing(
+        sorted((left[i], right[j]) for i, j in changed),
+        [left[i] for i in hashed.missing],
+        [right[j] for j in hashed.extra],
+        None if hashed.moved is None else (left[hashed.moved[0]], right[hashed.moved[1]]),
+        known=shared or len(hashed.changed) < min(len(ones), len(others)),
+    )
+
+
+def _with_ends(alignment: Alignment, left: int, right: int) -> list[tuple[int, int]]:
+    """The pairs with equal keys, those at both ends included."""
+    begin_end = [*alignment.same, *alignment.changed]
+    taken_left = {i for i, _ in begin_end} | set(alignment.missing)
+    taken_right = {j for _, j in begin_end} | set(alignment.extra)
+    rest, _, _ = zip_rest(
+        (i for i in range(left) if i not in taken_left),
+        (j for j in range(right) if j not in taken_right),
+    )
+    return [*alignment.same, *rest]
+
+
+_Name = tuple[object, int]
+
+
+def _by_name(
+    names: tuple[list[_Name], list[_Name]],
+    left: list[int],
+    right: list[int],
+    ones: list[Json],
+    others: list[Json],
+) -> Pairing:
+    """Elements with one name belong together, wherever they stand."""
+    places = {name: j for j, name in enumerate(names[1])}
+    changed: list[tuple[int, int]] = []
+    missing: list[int] = []
+    moved: tuple[int, int] | None = None
+    highest = -1
+    for i, name in enumerate(names[0]):
+        j = places.pop(name, -1)
+        if j < 0:
+            missing.append(left[i])
+            continue
+        if j < highest and moved is None:
+            moved = (left[i], right[j])
+        highest = max(highest, j)
+        if ones[i] != others[j]:
+            changed.append((left[i], right[j]))
+    return Pairing(changed, missing, sorted(right[j] for j in places.values()), moved)
+
+
+def _names(
+    ones: list[Json], others: list[Json], node: RuleNode, key: str
+) -> tuple[list[_Name], list[_Name]] | None:
+    """The names of all elements on both sides; None where nothing names them."""
+    if not all(type(value) is dict for value in (*ones, *others)):
+        return None
+    if key:
+        left, right = _values(ones, key), _values(others, key)
+        if left is not None and right is not None:
+            return _numbered(left), _numbered(right)
+    element = node.element()
+    for name in _NAMING:
+        if name not in ones[0] or name not in others[0] or element.member(name).lenient:  # type: ignore[operator]  # both are dicts
+            continue
+        left, right = _values(ones, name), _values(others, name)
+        if left is None or right is None:
+            continue
+        one, other = set(left), set(right)
+        if len(one) == len(left) and len(other) == len(right):
+            common = len(one & other)
+            if common * 2 >= min(len(one), len(other)):
+                return _numbered(left), _numbered(right)
+    return None
+
+
+def _values(elements: list[Json], name: str) -> list[object] | None:
+    """One member of all elements, 1 and "1" alike; None if it is not in all, or no scalar."""
+    values: list[object] = []
+    for element in elements:
+        value = element.get(name)  # type: ignore[attr-defined]  # the caller has seen only dicts
+        if type(value) is bytes:
+            values.append(value.decode("ascii"))
+        elif type(value) is str:
+            values.append(value)
+        else:
+            return None
+    return values
+
+
+def _numbered(values: list[object]) -> list[_Name]:
+    """Equal names are told apart by their number, so that the first belongs to the first."""
+    seen: Counter[object] = Counter()
+    names: list[_Name] = []
+    for value in values:
+        names.append((value, seen[value]))
+        seen[value] += 1
+    return names
+
+
+_EMPTY = hash(())
+_ANY = hash(("any",))
+
+
+def digest(value: Json, node: RuleNode) -> int:
+    """A hash that equal values share, and values that rules or spelling make equal mostly do too.
+
+    It only says which elements to look at together: a collision costs a better pairing, no more.
+    """
+    if node.lenient:
+        return _ANY
+    if type(value) is dict:
+        if not value:
+            return _EMPTY
+        if not node.live:
+            return hash(frozenset([(name, digest(inner, node)) for name, inner in value.items()]))
+        return hash(
+            frozenset([(name, digest(inner, node.member(name))) for name, inner in value.items()])
+        )
+    if type(value) is list:
+        if not value:
+            return _EMPTY
+        return hash(tuple([digest(inner, node.element(i)) for i, inner in enumerate(value)]))
+    if type(value) is bytes and len(value) < 40:
+        # 10 and 10.0; a text with these characters has the same hash, which does no harm.
+        return hash(value.rstrip(b"0").rstrip(b".")) if b"." in value else hash(value)
+    return hash(value)

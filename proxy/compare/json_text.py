@@ -1,0 +1,90 @@
+"""JSON text to values: exact, bounded, duplicate names noted.
+
+Numbers stay the `bytes` they were written with. So no digit is lost however long they are, `1` is
+neither `1.0` nor `"1"`, and `==` on whole trees, which runs in C, is exact and strict about types.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+
+from proxy.compare.charset import text_of
+from proxy.compare.reader import Incomparable
+from proxy.compare_policy import CompareLimits
+
+# Objects are dict, arrays list, numbers bytes; texts, true, false and null as in Python.
+Json = object
+
+
+class NotJson(ValueError):
+    """A body that is no JSON (RFC 8259); the text says why, without quoting the body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A JSON text that was read: its value, and the names that stood twice in one object."""
+
+    value: Json
+    duplicates: Counter[str]
+    # NaN and Infinity, which only some parsers take.
+    constants: int = 0
+
+
+def parse(content: bytes, charset: str, limits: CompareLimits) -> Document:
+    """Read a JSON body. Raises `NotJson`, and `Incomparable` beyond the limits (nodes, depth)."""
+    try:
+        # RFC 8259, 8.1: UTF-8 whatever the charset parameter says, which it does not define.
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        text = text_of(content, charset)
+    text = text.removeprefix("\ufeff")
+    openings = text.count("{") + text.count("[")
+    if openings + text.count(",") > limits.nodes:
+        raise Incomparable("nodes")
+    duplicates: Counter[str] = Counter()
+    constants = 0
+
+    def members(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            counts = Counter(name for name, _ in pairs)
+            duplicates.update({name: count - 1 for name, count in counts.items() if count > 1})
+        return found
+
+    def constant(name: str) -> bytes:
+        nonlocal constants
+        constants += 1
+        return name.encode()
+
+    decoder = json.JSONDecoder(
+        parse_int=str.encode,
+        parse_float=str.encode,
+        parse_constant=constant,
+        object_pairs_hook=members,
+    )
+    try:
+        value = decoder.decode(text)
+    except RecursionError:
+        raise Incomparable("depth") from None
+    except json.JSONDecodeError as error:
+        raise NotJson(f"{error.msg} at character {error.pos + 1}") from None
+    if openings > limits.depth and depth_of(value) > limits.depth:
+        raise Incomparable("depth")
+    return Document(value, duplicates, constants)
+
+
+def depth_of(value: Json) -> int:
+    """How many containers stand within each other."""
+    depth = 0
+    level = [value] if type(value) in (dict, list) else []
+    while level:
+        depth += 1
+        level = [
+            inner
+            for container in level
+            for inner in (container.values() if type(container) is dict else container)  # type: ignore[attr-defined]  # only dicts and lists are in a level
+            if type(inner) is dict or type(inner) is list
+        ]
+    return depth
