@@ -66,6 +66,10 @@ def _targets(assortment: Assortment, chance: random.Random) -> Iterator[str]:
             return f"sold-in-{chance.randint(1990, 2010)}"
         return chance.choice(assortment.products)
 
+    def number() -> int:
+        # Of the shop's first life: products are numbered from 1.
+        return chance.randint(1, len(assortment.products))
+
     def category() -> str:
         slug, sort = chance.choice(assortment.categories), chance.choice(_SORTS)
         page = chance.choice((1, 1, 1, 2, 3))
@@ -78,12 +82,13 @@ def _targets(assortment: Assortment, chance: random.Random) -> Iterator[str]:
         return f"?q={quote_plus(' '.join(words))}{page}"
 
     kinds: Sequence[tuple[int, Callable[[], str]]] = (
-        (28, lambda: f"/product/{product()}"),
+        (26, lambda: f"/product/{product()}"),
         (22, lambda: f"/api/products/{product()}"),
         (14, lambda: f"/category/{category()}"),
         (12, lambda: f"/api/categories/{category()}"),
-        (12, lambda: f"/search{search()}"),
-        (12, lambda: f"/api/search{search()}"),
+        (11, lambda: f"/search{search()}"),
+        (11, lambda: f"/api/search{search()}"),
+        (4, lambda: f"/index.php?route=product/product&product_id={number()}"),
     )
     weights = [weight for weight, _ in kinds]
     while True:

@@ -20,7 +20,10 @@ ASSORTMENT = Assortment(
     categories=("hammers", "saws"),
     words=("ü&", "16'", *(f"saw{number}" for number in range(200))),
 )
-KINDS = {"product", "api/products", "category", "api/categories", "search", "api/search"}
+KINDS = {
+    *("product", "api/products", "category", "api/categories", "search", "api/search"),
+    "index",  # the addresses of the shop's first life
+}
 KIND = re.compile(r"/((?:api/)?[a-z]+)")
 
 
@@ -38,7 +41,7 @@ def test_two_thousand_requests_ask_for_every_kind_of_page_often() -> None:
     targets = [target for visit in visits(ASSORTMENT, 2000) for target in visit]
     kinds = Counter(kind for target in targets for kind in KIND.findall(target)[:1])
     assert set(kinds) == KINDS
-    assert min(kinds.values()) > 150
+    assert min(kinds.values()) > 50
     assert len(set(targets)) > 1000, "one product again and again would be thin evidence"
     assert any("sold-in-" in target for target in targets), "some are not there"
     assert all(re.fullmatch(r"/[!-~]+", target) for target in targets)

@@ -41,14 +41,14 @@ def start_php(
     ).wait_for_port(port)
 
 
-def start_shop(data: Path, port: int) -> Child:
-    """The shop on a seeded data directory."""
+def start_shop(data: Path, port: int, *, log: Path | None = None, defect: bool = False) -> Child:
+    """The shop on a seeded data directory; with `defect` PHP warnings stand in product answers."""
     return start_php(
         SHOP / "public",
         SHOP / "router.php",
         port,
-        data / "shop.log",
-        {"TECHFLOW_DATA": str(data)},
+        log or data / "shop.log",
+        {"TECHFLOW_DATA": str(data), "TECHFLOW_DEFECT": "1" if defect else ""},
     )
 
 
