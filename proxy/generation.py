@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from proxy.accounts import Accounts
+    from proxy.tee.tee import Tee
 
 
 class Latest:
@@ -28,7 +29,7 @@ class Latest:
 class Generation:
     """What a request reads once and keeps until it ends. Replaced as a whole, never changed."""
 
-    __slots__ = ("accounts", "flags", "latest", "pools", "revision", "table", "wire")
+    __slots__ = ("accounts", "flags", "latest", "pools", "revision", "table", "tee", "wire")
 
     def __init__(
         self,
@@ -40,6 +41,7 @@ class Generation:
         wire: Wire,
         accounts: Accounts,
         latest: Latest,
+        tee: Tee | None = None,
     ) -> None:
         self.revision = revision
         self.table = table
@@ -48,6 +50,8 @@ class Generation:
         self.wire = wire
         self.accounts = accounts
         self.latest = latest
+        # None: nothing is copied.
+        self.tee = tee
 
     def is_proven(self) -> bool:
         """Tell whether the supervisor has lately confirmed that this is the current state.

@@ -13,6 +13,7 @@ from proxy.errors import (
     ProxyError,
     UpstreamError,
 )
+from proxy.evidence.outcome import Outcome
 from proxy.http1.client_side import HOLD_BYTES, ClientConnection
 from proxy.http1.identity import identity_lines
 from proxy.http1.refusal import LAST_OPTIONS_HERE, OPTIONS_HERE
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from proxy.generation import Generation
     from proxy.http1.pool import Endpoint
     from proxy.routing.decision import Decision
+    from proxy.tee.copy import Copy
 
 _LAST_CHUNK: Final = b"0\r\n\r\n"
 
@@ -49,6 +51,7 @@ class Journey(Exchange, Asker):
         "chunked_out",
         "client",
         "connection",
+        "copy",
         "decision",
         "endpoint",
         "error",
@@ -80,6 +83,8 @@ class Journey(Exchange, Asker):
         self.fell_back = ""
         self._replay: list[bytes] | None = None
         self._out: list[bytes] = []
+        # What the observer will get of this request, if it gets it.
+        self.copy: Copy | None = None
 
     # Decide.
 
@@ -100,6 +105,8 @@ class Journey(Exchange, Asker):
         if request.answer_here:
             self._answer_options()
             return
+        if generation.tee is not None and decision.shadow is not None:
+            self.copy = generation.tee.copy_of(request, decision)
         if request.expects_continue and not request.received:
             self.client.send_continue()
         if request.length != NO_BODY and may_repeat(request, decision):
@@ -152,6 +159,8 @@ class Journey(Exchange, Asker):
             # the rollback was acknowledged. It moves to the newer generation as a whole.
             decision = decide(current.table, current.flags, self.request)
             if decision.side is Side.LEGACY:
+                if self.copy is not None:
+                    self.copy.give_up(self, Outcome.ABORTED, "rollback")
                 self.generation = current
                 self.decision = decision
                 self._dispatch()
@@ -163,9 +172,12 @@ class Journey(Exchange, Asker):
         """Send the request: its head, and what has arrived of its body."""
         request = self.request
         self.connection = connection
+        head = request.head_for(self.target, connection.endpoint.authority)
+        if self.copy is not None:
+            self.copy.asked = head
         connection.ask(
             self,
-            request.head_for(self.target, connection.endpoint.authority),
+            head,
             head_only=request.method == "HEAD",
             switching=bool(request.upgrade),
         )
@@ -194,6 +206,8 @@ class Journey(Exchange, Asker):
                 self._replay.append(chunk)
             else:
                 self._replay = None
+        if self.copy is not None:
+            self.copy.request_body(self, chunk)
         if self.connection is not None:
             self.connection.send(self._framed(chunk))
 
@@ -203,6 +217,8 @@ class Journey(Exchange, Asker):
             if self.request.length == CHUNKED:
                 connection.send(_LAST_CHUNK)
             connection.request_sent()
+            if self.copy is not None:
+                self.copy.request_whole(self)
 
     # What the client says.
 
@@ -325,8 +341,11 @@ class Journey(Exchange, Asker):
         else:
             out.append(b"\r\n")
         # One piece: a system call takes a few large pieces faster than many small ones.
-        self._out = [b"".join(out)]
+        joined = b"".join(out)
+        self._out = [joined]
         self.head_sent = True
+        if self.copy is not None:
+            self.copy.response_head(self, head, out, joined)
 
     def response_body(self, chunk: bytes) -> None:
         """Relay a piece of the body."""
@@ -337,6 +356,8 @@ class Journey(Exchange, Asker):
                 self._out += (b"%x\r\n" % size, chunk, b"\r\n")
             else:
                 self._out.append(chunk)
+            if self.copy is not None:
+                self.copy.chunks.append(chunk)
 
     def flush(self) -> None:
         """Write what has been collected."""
@@ -344,6 +365,8 @@ class Journey(Exchange, Asker):
         if out and self.error is None:
             self._out = []
             self.client.transport.writelines(out)
+            if self.copy is not None and self.head_sent:
+                self.copy.turn_ended(self)
 
     def response_complete(self) -> None:
         """End the response, and the journey."""
@@ -468,6 +491,9 @@ class Journey(Exchange, Asker):
         self._leave_upstream()
         self._out = []
         self.fell_back = str(cause)
+        if self.copy is not None:
+            # Legacy answers for the new side: there is nobody left to compare it with.
+            self.copy.give_up(self, Outcome.ABORTED, "fallback")
         accounts.fell_back(route, cause)
         self.decision = self.generation.table.sent_to_legacy(decision, Reason.FALLBACK)
         self._attempts = 0
@@ -490,6 +516,8 @@ class Journey(Exchange, Asker):
 
     def _account(self) -> None:
         self.generation.wire.in_flight -= 1
+        if self.copy is not None:
+            self.copy.end(self)
         self.generation.accounts.request_ended(self)
 
     def __repr__(self) -> str:

@@ -152,6 +152,48 @@ SENT_BYTES = Metric(
     labels=(),
     help="Response body bytes sent.",
 )
+SHADOW_ELIGIBLE = Metric(
+    name="figway_shadow_eligible_total",
+    kind=Kind.COUNTER,
+    labels=("route",),
+    help="Requests of which a copy was to be made; each ends in one outcome.",
+)
+SHADOW_OUTCOMES = Metric(
+    name="figway_shadow_outcomes_total",
+    kind=Kind.COUNTER,
+    labels=("route", "outcome", "severity"),
+    help="What became of eligible requests; only a mismatch has a severity.",
+)
+SHADOW_INELIGIBLE = Metric(
+    name="figway_shadow_ineligible_total",
+    kind=Kind.COUNTER,
+    labels=("route", "reason"),
+    help="Requests that were not copied because they may not be, or are not in the sample.",
+)
+SHADOW_DROPS = Metric(
+    name="figway_shadow_drops_total",
+    kind=Kind.COUNTER,
+    labels=("route", "outcome", "reason"),
+    help="Eligible requests that the workers did not hand over, by the reason.",
+)
+SHADOW_HANDED_OVER = Metric(
+    name="figway_shadow_handed_over_total",
+    kind=Kind.COUNTER,
+    labels=("route",),
+    help="Eligible requests that the workers handed to the observer.",
+)
+SHADOW_HANDOVER_BYTES = Metric(
+    name="figway_shadow_handover_bytes_total",
+    kind=Kind.COUNTER,
+    labels=(),
+    help="Bytes written to the observer.",
+)
+SHADOW_HANDOVER_WAITING = Metric(
+    name="figway_shadow_handover_waiting_bytes",
+    kind=Kind.GAUGE,
+    labels=(),
+    help="Bytes that wait for the observer to read.",
+)
 
 CATALOGUE = (
     REQUESTS,
@@ -172,6 +214,13 @@ CATALOGUE = (
     LOG_DROPPED,
     RECEIVED_BYTES,
     SENT_BYTES,
+    SHADOW_ELIGIBLE,
+    SHADOW_OUTCOMES,
+    SHADOW_INELIGIBLE,
+    SHADOW_DROPS,
+    SHADOW_HANDED_OVER,
+    SHADOW_HANDOVER_BYTES,
+    SHADOW_HANDOVER_WAITING,
 )
 
 Labels = tuple[str, ...]

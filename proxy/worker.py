@@ -45,13 +45,24 @@ from proxy.link import (
 from proxy.routing.table import RouteTable
 from proxy.settings import Settings
 from proxy.tally import Series, TallySnapshot
+from proxy.tee.books import Books
+from proxy.tee.outlet import Outlet
+from proxy.tee.tee import Tee, has_shadow
+
+# What a worker that has drained waits for the observer to take what it still holds. Seconds.
+_LAST_BOOKS = 1.0
 
 
 class Worker:
     """The data plane of one process: listeners, connections, pools and the current generation."""
 
     def __init__(
-        self, settings: Settings, *, worker: int = 0, log: LogWriter | None = None
+        self,
+        settings: Settings,
+        *,
+        worker: int = 0,
+        log: LogWriter | None = None,
+        observer: str = "",
     ) -> None:
         self.settings = settings
         self._log = log
@@ -59,6 +70,9 @@ class Worker:
         self.wire = Wire(settings, self._begin)
         self.wire.on_refused = self.accounts.request_refused
         self.wire.on_tick.append(self._tick)
+        self.books = Books()
+        self.outlet = Outlet(observer, worker, self.books)
+        self._copies = False
         self.latest = Latest()
         self._pools: dict[str, UpstreamPool] = {}
         # Pools of former tables, until the last request has left them.
@@ -88,6 +102,7 @@ class Worker:
         if old is None or old.table is not table:
             self._repool(table)
             self.accounts.new_table()
+            self._copies = has_shadow(table)
         down: dict[str, set[str]] = {}
         for entry in unhealthy:
             upstream, _, url = entry.partition("|")
@@ -103,7 +118,16 @@ class Worker:
             wire=self.wire,
             accounts=self.accounts,
             latest=self.latest,
+            tee=self._tee(table, flags),
         )
+
+    def _tee(self, table: RouteTable, flags: FlagSnapshot) -> Tee | None:
+        policy = table.file.shadow
+        if not self._copies or policy.kill_switch or flags.shadow_paused:
+            return None
+        tee = Tee(table, flags, self.outlet, self.books)
+        self.outlet.fit(tee.max_body)
+        return tee
 
     def _repool(self, table: RouteTable) -> None:
         # Pools of upstreams that did not change keep their connections over a reload.
@@ -133,6 +157,7 @@ class Worker:
         )
         self._acceptors.append(acceptor)
         self.wire.start()
+        self.outlet.start()
         acceptor.start()
 
     async def drain(self, seconds: float) -> bool:
@@ -150,11 +175,18 @@ class Worker:
         except TimeoutError:
             pass
         finished = not wire.clients and not wire.in_flight
-        self.close()
+        self._cut_off()
+        # Transports tell their protocols in the next turn of the loop; then the books are complete.
+        await asyncio.sleep(0)
+        await self.outlet.finish(_LAST_BOOKS)
         return finished
 
     def close(self) -> None:
         """Cut off whatever is left."""
+        self._cut_off()
+        self.outlet.close()
+
+    def _cut_off(self) -> None:
         for acceptor in self._acceptors:
             acceptor.stop()
         self._acceptors.clear()
@@ -171,6 +203,7 @@ class Worker:
             pool.tick(now)
         if self._retired:
             self._retired = [pool for pool in self._retired if pool.is_used()]
+        self.outlet.tick()
         # A request may outlive its client: an order that was given is carried out.
         if self.wire.draining and not self.wire.clients and not self.wire.in_flight:
             self._idle.set()
@@ -186,6 +219,8 @@ class Worker:
             (tally.RECEIVED_BYTES, (), wire.received_bytes),
             (tally.SENT_BYTES, (), wire.sent_bytes),
             (tally.LOG_DROPPED, (), self._log.dropped if self._log is not None else 0),
+            (tally.SHADOW_HANDOVER_BYTES, (), self.outlet.written),
+            (tally.SHADOW_HANDOVER_WAITING, (), self.outlet.waiting),
         ]
         plain += [(tally.REFUSED, (cause,), n) for cause, n in wire.refused.items()]
         plain += [
@@ -206,6 +241,7 @@ class Worker:
         return TallySnapshot(
             series=(
                 *books.series,
+                *self.books.series(),
                 *(Series(metric=m.name, labels=labels, value=v) for m, labels, v in plain),
             ),
             histograms=books.histograms,
@@ -293,7 +329,9 @@ class WorkerProcess:
         self._id = message.worker
         self._log = LogWriter(sys.stdout.fileno(), message.settings.log_queue)
         self._log.start()
-        self._worker = Worker(message.settings, worker=message.worker, log=self._log)
+        self._worker = Worker(
+            message.settings, worker=message.worker, log=self._log, observer=message.observer
+        )
 
     def _compile_next(self) -> None:
         # A table of thousands of routes takes a while to compile: that happens in a thread.

@@ -6,7 +6,7 @@ Numbers are big-endian. A frame is
     u32 length of what follows the kind | u8 kind | content
 
     HELLO    JSON {protocol, boot, worker, pid}: the first frame of a connection, and only that
-    DECIDED  u32 number | JSON: what many exchanges have in common, named once per connection
+    DECIDED  u32 number | JSON: what many exchanges have in common; a later one may take its number
     OPENED   request fixed | target, head, body
     CLOSED   u64 id | response fixed | head, body
     ENDED    u64 id | text "outcome/detail": what was opened will not be closed
@@ -56,8 +56,8 @@ MAX_HEAD: Final = 512 * 1024
 MAX_BODY: Final = 64 * 1024 * 1024
 MAX_TARGET: Final = 0xFFFF
 MAX_TEXT: Final = 1024 * 1024
-# Decisions that one connection may name: far more than a route table has in its life.
-MAX_DECIDED: Final = 1_000_000
+# The highest number of a decision. A number that comes again is given to another decision.
+MAX_DECIDED: Final = 0xFFFF
 
 FRAME: Final = Struct(">IB")
 NUMBER: Final = Struct(">I")

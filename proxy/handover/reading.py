@@ -149,8 +149,8 @@ class Unpacker:
         return self.hello
 
     def _name(self, number: int, text: bytes) -> None:
-        if number in self._decided or len(self._decided) >= MAX_DECIDED:
-            raise HandoverBroken(f"decision {number} cannot be named")
+        if number > MAX_DECIDED:
+            raise HandoverBroken(f"{number} is no number of a decision")
         self._decided[number] = _decided(text)
 
     def _request(

@@ -25,6 +25,7 @@ VIA: Final = 13
 AUTHORIZATION: Final = 14
 MAX_FORWARDS: Final = 15
 SET_COOKIE: Final = 16
+SHADOW: Final = 17
 
 _REQUEST_KINDS: Final = {
     b"host": HOST,
@@ -50,6 +51,8 @@ _REQUEST_KINDS: Final = {
     b"via": VIA,
     b"authorization": AUTHORIZATION,
     b"max-forwards": MAX_FORWARDS,
+    b"x-figway-shadow": SHADOW,
+    b"x-figway-dry-run": SHADOW,
 }
 
 _RESPONSE_KINDS: Final = {

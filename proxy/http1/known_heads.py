@@ -23,7 +23,7 @@ _GENERATION: Final = 2048
 _LONGEST: Final = 4096
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class KnownHead:
     """What the header section of a request without a body means. `fields` are never changed."""
 
@@ -35,6 +35,8 @@ class KnownHead:
     cookie_line: bytes | None
     device_id: str
     has_authorization: bool
+    # See `Request.special_use`; None until somebody asks.
+    special_use: str | None = None
 
 
 class KnownHeads:

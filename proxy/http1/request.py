@@ -67,8 +67,8 @@ class Request:
     """
 
     __slots__ = (
-        "_block",
         "_device_id",
+        "_known",
         "_made",
         "_minted",
         "_request_id",
@@ -139,8 +139,8 @@ class Request:
         self.trailers_wanted = False
         self._minted = ""
         self._device_id = ""
-        # The forwarded fields as they go out, once they have been joined.
-        self._block = b""
+        # What the header section meant before, if it was recalled.
+        self._known: KnownHead | None = None
 
     def header(self, name: str) -> str | None:
         """Value of a field by lower-case name; several lines are joined (RFC 9110, 5.3)."""
@@ -158,13 +158,16 @@ class Request:
 
     def device_id(self) -> str:
         """The identity cookie's value, or one minted for this client to keep."""
-        known = self._device_id or self._device_id_sent()
+        known = self._device_id or self.sent_device_id()
         if not known:
             known = self._minted = secrets.token_hex(16)
         self._device_id = known
         return known
 
-    def _device_id_sent(self) -> str:
+    def sent_device_id(self) -> str:
+        """The identity cookie's value; empty when the client has none."""
+        if self._known is not None:
+            return self._known.device_id
         if self.cookie_line is None:
             return ""
         known = self.wire.device_ids(self.cookie_line)
@@ -204,7 +207,7 @@ class Request:
 
     def recall(self, known: KnownHead) -> None:
         """Take over what the same header section meant before."""
-        self._block = known.block
+        self._known = known
         self.host = known.host
         self.host_field = known.host_field
         self.cookie_line = known.cookie_line
@@ -224,18 +227,19 @@ class Request:
             host_field=self.host_field or b"",
             forwarded_host=b"X-Forwarded-Host: %b\r\n" % (self.host_field or b""),
             cookie_line=self.cookie_line,
-            device_id=self._device_id_sent(),
+            device_id=self.sent_device_id(),
             has_authorization=self.has_authorization,
         )
 
     def head_for(self, target: bytes, authority: bytes) -> bytes:
         """The head for an upstream, always HTTP/1.1."""
-        if self._block:
+        known = self._known
+        if known is not None:
             # Recalled: a plain GET or HEAD, whose fields have been joined before.
             return b"%b %b HTTP/1.1\r\n%b%b\r\n" % (
                 self.method_bytes,
                 target,
-                self._block,
+                known.block,
                 self.forwarded_lines,
             )
         parts = [self.method_bytes, b" ", target, b" HTTP/1.1\r\n"]
@@ -274,6 +278,20 @@ class Request:
         chunks, self.chunks, self.held = self.chunks or [], None, 0
         return chunks
 
+    def special_use(self) -> str:
+        """What keeps the request from being copied: upgrade, range, event_stream, shadow, or "".
+
+        A range is part of a body, an event stream has no end, and a copy is not copied again.
+        """
+        if self.upgrade:
+            return "upgrade"
+        known = self._known
+        if known is None:
+            return _special_use(self.fields)
+        if known.special_use is None:
+            known.special_use = _special_use(known.fields)
+        return known.special_use
+
     def is_safe(self) -> bool:
         """Tell whether the method promises to change nothing (RFC 9110, 9.2.1)."""
         return self.method in _SAFE
@@ -291,3 +309,18 @@ class Request:
 
 
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_SPECIAL_USES: Final = {
+    b"range": "range",
+    b"x-figway-shadow": "shadow",
+    b"x-figway-dry-run": "shadow",
+}
+
+
+def _special_use(fields: Fields) -> str:
+    for index in range(0, len(fields), STRIDE):
+        name = fields[index].lower()
+        if name in _SPECIAL_USES:
+            return _SPECIAL_USES[name]
+        if name == b"accept" and b"text/event-stream" in fields[index + 2].lower():
+            return "event_stream"
+    return ""

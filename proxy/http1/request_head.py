@@ -205,6 +205,11 @@ class HeadReader:
                     self._drop(name, value)
                     return
                 self._forwarded = True
+            case kinds.SHADOW:
+                # An upstream mutes mail and billing for it, so nobody may just say so.
+                if not self._trusted:
+                    self._drop(name, value)
+                    return
             case kinds.REQUEST_ID:
                 if self._request_id is not None or not is_request_id(value):
                     self._drop(name, value)
