@@ -150,7 +150,7 @@ def describe_comparison(timed: Timed, grown: Timed) -> RowResult:
             "The differing JSON has a rounded price, counts that are strings, a list in another "
             "order and a time an hour late; the pages one price and one link.",
             f"DeepDiff takes {1 / slower:.0f} x our time; it runs with its defaults, which take a "
-            "moved element for changed ones. `ignore_order=True` takes it longer.",
+            "moved element for changed ones.",
         ),
         figures={
             "microseconds": {name: list(values) for name, values in timed.items()},
