@@ -24,6 +24,7 @@ from proxy.link import Apply
 from proxy.supervision.audit import Actor, Audit
 from proxy.supervision.control import Control, LoadedRoutes
 from proxy.supervision.crew import Crew, CrewError
+from proxy.supervision.evidence_desk import EvidenceDesk
 from proxy.supervision.health import HealthChecks
 from proxy.supervision.journal import Journal
 from proxy.supervision.listener import Address, bind, bound_address, parse_address
@@ -140,8 +141,15 @@ class Supervisor:
             token = self._state.token()
             self._look_at_the_past()
             guard = Guard(token=token, admin_host=parse_address(self._settings.admin, "admin").host)
+            desk = EvidenceDesk(
+                observer=self.observer,
+                file=lambda: self.control.file,
+                journal=self.control.journal,
+                revision=lambda: self.control.revision,
+            )
             runner = await admin.serve(
-                admin.build(self.control, self._report, guard, self._log), self._admin_listener
+                admin.build(self.control, self._report, desk, guard, self._log),
+                self._admin_listener,
             )
             await self._start_crew()
             self._health.watch(self.control.file)

@@ -2,43 +2,27 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated
 
 from aiohttp import web
-from pydantic import Field, Strict, StringConstraints
+from pydantic import Field, StringConstraints
 
 from flags.latch import Source
+from proxy.admin.answer import answer
 from proxy.admin.body import read, typed
+from proxy.admin.fields import PATIENCE, Name, Number, Reason, Wait, Who, acting, refusal
 from proxy.admin.problem import AdminError
 from proxy.config.typed_request import typed_request
 from proxy.routing.explain_text import render
-from proxy.supervision.audit import Actor
-from proxy.supervision.change import Refusal, Refused
-from proxy.supervision.control import PATIENCE_SECONDS, Control
+from proxy.supervision.change import Refused
+from proxy.supervision.control import Control
 from proxy.supervision.report import Report
 
-# A reason is read by people in an audit: not empty, not a document.
-Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-Who = Annotated[str, StringConstraints(max_length=200)]
 Headers = Annotated[
     list[Annotated[list[str], Field(min_length=2, max_length=2)]], Field(max_length=128)
 ]
-# Strict: true is no number, and "1" is none either.
-Number = Annotated[int, Strict()] | Annotated[Decimal, Strict()]
-Wait = Annotated[Number, Field(gt=0, le=60)]
-
-PATIENCE = Decimal(PATIENCE_SECONDS)
-
-STATUS_OF = {
-    Refusal.INVALID: 400,
-    Refusal.UNKNOWN: 404,
-    Refusal.CONFLICT: 409,
-    Refusal.UNAVAILABLE: 503,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,12 +129,12 @@ class Api:
             done = await self._control.rollback(
                 asked.scope,
                 source=Source.COMMAND,
-                actor=_actor(request, asked.actor),
+                actor=acting(request, asked.actor),
                 reason=asked.reason,
                 patience=float(asked.wait_seconds),
             )
         except Refused as refused:
-            raise _refusal(refused) from None
+            raise refusal(refused) from None
         return answer(asdict(done))
 
     async def resume(self, request: web.Request) -> web.Response:
@@ -159,12 +143,12 @@ class Api:
         try:
             done = await self._control.resume(
                 asked.scope,
-                actor=_actor(request, asked.actor),
+                actor=acting(request, asked.actor),
                 reason=asked.reason,
                 patience=float(asked.wait_seconds),
             )
         except Refused as refused:
-            raise _refusal(refused) from None
+            raise refusal(refused) from None
         return answer(asdict(done))
 
     async def percent(self, request: web.Request) -> web.Response:
@@ -174,34 +158,18 @@ class Api:
             done = await self._control.percent(
                 asked.name,
                 Decimal(asked.percent),
-                actor=_actor(request, asked.actor),
+                actor=acting(request, asked.actor),
                 reason=asked.reason,
                 patience=float(asked.wait_seconds),
             )
         except Refused as refused:
-            raise _refusal(refused) from None
+            raise refusal(refused) from None
         return answer(asdict(done))
 
     async def reload(self, request: web.Request) -> web.Response:
         """POST /api/v1/reload."""
         asked = await read(request, _RELOAD)
         done = await self._control.reload(
-            actor=_actor(request, asked.actor), patience=float(asked.wait_seconds)
+            actor=acting(request, asked.actor), patience=float(asked.wait_seconds)
         )
         return answer(asdict(done))
-
-
-def answer(value: Any) -> web.Response:
-    """One JSON answer."""
-    return web.Response(
-        body=json.dumps(value, default=str).encode() + b"\n", content_type="application/json"
-    )
-
-
-def _actor(request: web.Request, named: str) -> Actor:
-    # The token says that it is an operator; the name is what that operator says of itself.
-    return Actor(who=named or f"token from {request.remote}", via="api")
-
-
-def _refusal(refused: Refused) -> AdminError:
-    return AdminError(STATUS_OF[refused.kind], str(refused))

@@ -8,20 +8,27 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 from structlog.typing import FilteringBoundLogger
 
-from proxy.admin.api import Api, answer
+from proxy.admin.answer import answer
+from proxy.admin.api import Api
 from proxy.admin.body import MAX_BODY
 from proxy.admin.guard import Guard
 from proxy.admin.openapi import document
 from proxy.admin.probes import Probes
 from proxy.admin.problem import AdminError, problem
+from proxy.admin.shadow_api import ShadowApi
 from proxy.supervision.control import Control
+from proxy.supervision.evidence_desk import EvidenceDesk
 from proxy.supervision.report import Report
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def build(
-    control: Control, report: Report, guard: Guard, log: FilteringBoundLogger
+    control: Control,
+    report: Report,
+    desk: EvidenceDesk,
+    guard: Guard,
+    log: FilteringBoundLogger,
 ) -> web.Application:
     """Put the application together."""
 
@@ -49,6 +56,7 @@ def build(
 
     app = web.Application(middlewares=[guarded], client_max_size=MAX_BODY)
     app.add_routes(Api(control, report).routes())
+    app.add_routes(ShadowApi(control.shadow, desk).routes())
     app.add_routes(Probes(report).routes())
     app.add_routes([web.get("/openapi.json", openapi)])
     return app

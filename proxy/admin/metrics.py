@@ -11,6 +11,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector, CollectorRegistry
 
+from proxy.observer_tally import OBSERVER_CATALOGUE
 from proxy.supervision.catalogue import SUPERVISOR_CATALOGUE
 from proxy.tally import BUCKETS, CATALOGUE, Kind, Metric, Series, TallySnapshot
 
@@ -46,7 +47,7 @@ def _families(workers: TallySnapshot, supervisor: Iterable[Series]) -> Iterator[
     series: dict[str, list[Series]] = {}
     for one in itertools.chain(workers.series, supervisor):
         series.setdefault(one.metric, []).append(one)
-    for metric in (*CATALOGUE, *SUPERVISOR_CATALOGUE):
+    for metric in (*CATALOGUE, *OBSERVER_CATALOGUE, *SUPERVISOR_CATALOGUE):
         match metric.kind:
             case Kind.HISTOGRAM:
                 yield _histogram(metric, workers)

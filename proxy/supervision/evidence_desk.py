@@ -1,0 +1,121 @@
+"""The evidence desk: questions of operators to the observer, checked against routes.yaml."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from proxy.config.rule_draft import DraftError, draft_rules, rule_as_written
+from proxy.routing.route import RouteFile
+from proxy.supervision.audit import Actor, Entry
+from proxy.supervision.change import Refusal, Refused
+from proxy.supervision.journal import Journal
+from proxy.supervision.percentage import known
+
+_KINDS = {
+    400: Refusal.INVALID,
+    404: Refusal.UNKNOWN,
+    409: Refusal.CONFLICT,
+    503: Refusal.UNAVAILABLE,
+}
+
+
+class Asker(Protocol):
+    """Whoever asks the observer: status as in HTTP and JSON, with `detail` if it is not 200."""
+
+    async def ask(self, what: str, params: Mapping[str, object]) -> tuple[int, object]:
+        """Ask one question. Never raises."""
+
+
+class EvidenceDesk:
+    """Every question raises Refused, with what the observer says, when it has no good answer."""
+
+    def __init__(
+        self,
+        *,
+        observer: Asker,
+        file: Callable[[], RouteFile],
+        journal: Journal,
+        revision: Callable[[], int],
+    ) -> None:
+        self._observer = observer
+        self._file = file
+        self._journal = journal
+        self._revision = revision
+
+    async def report(self, route: str = "") -> object:
+        """What the evidence says of one route, or of all."""
+        answer = await self._ask("report", {"route": route} if route else {})
+        return self._with_stages(answer)
+
+    async def show(self, number: str) -> object:
+        """One exemplar, whole."""
+        return await self._ask("show", {"id": number})
+
+    async def exemplars(self, route: str, fingerprint: str = "") -> object:
+        """The exemplars of a route, or of one of its causes."""
+        params = {"route": route} | ({"fingerprint": fingerprint} if fingerprint else {})
+        return await self._ask("exemplars", params)
+
+    async def rules(self, route: str, draft: Sequence[object] | None = None) -> object:
+        """What the rules of a route did; with a draft: what it would change."""
+        if draft is None:
+            return await self._ask("rules", {"route": route})
+        try:
+            rules = draft_rules(draft)
+        except DraftError as error:
+            raise Refused(Refusal.INVALID, "\n".join(error.problems)) from None
+        written = [rule_as_written(rule) for rule in rules]
+        return await self._ask("rules", {"route": route, "draft": written})
+
+    async def replay(self, number: str) -> object:
+        """Ask both sides again what an exemplar asked."""
+        return await self._ask("replay", {"id": number})
+
+    async def accept(self, route: str, path: str) -> object:
+        """The rule that the paired test proposes for a path."""
+        return await self._ask("accept", {"route": route, "path": path})
+
+    async def triage(
+        self, route: str, fingerprint: str, *, ticket: str, note: str, actor: Actor
+    ) -> object:
+        """Note that somebody has looked at a cause: it no longer stops a GO by being new."""
+        answer = await self._ask(
+            "triage", {"route": route, "fingerprint": fingerprint, "ticket": ticket, "note": note}
+        )
+        await self._journal.write_down(
+            Entry(
+                phase="done",
+                action="shadow_triage",
+                scope=f"route:{route}",
+                who=actor.who,
+                via=actor.via,
+                reason=" ".join(filter(None, (ticket, note))),
+                before=fingerprint,
+                after="triaged",
+                revision=self._revision(),
+            )
+        )
+        return answer
+
+    async def _ask(self, what: str, params: Mapping[str, object]) -> object:
+        status, answer = await self._observer.ask(what, params)
+        if status == 200:
+            return answer
+        if status == 404 and "route" in params:
+            # A route without evidence and a name that was misspelt need different words.
+            known(str(params["route"]), (each.id for each in self._file().routes), "route")
+        detail = answer.get("detail") if isinstance(answer, dict) else None
+        raise Refused(
+            _KINDS.get(status, Refusal.UNAVAILABLE),
+            str(detail or f"the observer answered {status}"),
+        )
+
+    def _with_stages(self, answer: object) -> object:
+        """Complete what the observer may not know: the stage that routes.yaml gives a route."""
+        stages = {route.id: route.stage.value for route in self._file().routes}
+        reports = answer.get("routes") if isinstance(answer, dict) else None
+        for report in reports if isinstance(reports, list) else ():
+            if isinstance(report, dict) and not report.get("stage"):
+                report["stage"] = stages.get(str(report.get("route")), "")
+        return answer
