@@ -18,6 +18,7 @@ HOUSE: tuple[tuple[int, str, tuple[str, ...]], ...] = (
     (5, "roof", ("proxy.cli", "proxy.__main__", "proxy.supervisor")),
     (4, "control", ("proxy.admin", "proxy.supervision")),
     (4, "observer", ("proxy.observer",)),
+    (4, "conformance", ("proxy.conformance",)),
     (
         3,
         "data plane",
@@ -43,6 +44,7 @@ HOUSE: tuple[tuple[int, str, tuple[str, ...]], ...] = (
         "words",
         (
             *("proxy.stages", "proxy.errors", "proxy.settings", "proxy.headers", "proxy.tally"),
+            "proxy.observer_tally",
             *("proxy.exchange", "proxy.shadow_policy", "proxy.compare_policy", "proxy.gate"),
         ),
     ),

@@ -31,7 +31,7 @@ class Outcome:
 
 def run_tests(table: RouteTable, cookie_name: str) -> tuple[Outcome, ...]:
     """Run every test of the table's file, in file order."""
-    return tuple(_run(table, test, cookie_name) for test in table.file.tests)
+    return tuple(run_test(table, test, cookie_name) for test in table.file.tests)
 
 
 def flags_of(table: RouteTable, test: RouteTest) -> FlagSnapshot:
@@ -47,7 +47,8 @@ def flags_of(table: RouteTable, test: RouteTest) -> FlagSnapshot:
     )
 
 
-def _run(table: RouteTable, test: RouteTest, cookie_name: str) -> Outcome:
+def run_test(table: RouteTable, test: RouteTest, cookie_name: str) -> Outcome:
+    """Run one test of the table's file."""
     facts = PlainFacts.of(
         test.method,
         test.url,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from proxy.config.model import FileShape
+from proxy.config.shapes import Shape
 from proxy.config.units import UNIT, show_duration, show_percent, show_seconds, show_size
 
 # yaml-language-server understands draft-07 and below; pydantic writes 2020-12.
@@ -33,18 +34,27 @@ _WRITE: dict[str, Callable[[Any], Any]] = {
 
 def routes_schema() -> _Schema:
     """Return the schema as a JSON object."""
-    made = FileShape.model_json_schema()
+    return schema_of(
+        FileShape,
+        "Figway routes.yaml",
+        "Which requests a strangler-fig migration sends to which side.",
+    )
+
+
+def schema_of(model: type[Shape], title: str, description: str) -> _Schema:
+    """Return the schema of a file that is read with `model`."""
+    made = model.model_json_schema()
     definitions = made.pop("$defs")
     schema = {
         "$schema": DIALECT,
-        "title": "Figway routes.yaml",
+        "title": title,
         **_file_schema("", made),
         "definitions": {
             name.removesuffix("Shape"): _file_schema(name, each)
             for name, each in definitions.items()
         },
     }
-    schema["description"] = "Which requests a strangler-fig migration sends to which side."
+    schema["description"] = description
     return schema
 
 

@@ -1,0 +1,212 @@
+"""figway conform record: write cases from an access log or from shadow traffic."""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import sys
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from proxy.cli import client
+from proxy.cli.output import OK, UNUSABLE, Failure, print_json
+from proxy.conformance.exemplar_case import case_of
+from proxy.conformance.log_line import OtherLine, read_log_line
+from proxy.conformance.recorded_case import RecordedCase, cases_text
+from proxy.conformance.recording import Recording
+from proxy.routing.route import RouteFile
+from proxy.routing.table import RouteTable
+
+_PER_ROUTE = 20
+_PER_SHAPE = 2
+# Every route, where --from-shadow names none.
+_ALL = ""
+# A line of a log that is longer is none.
+_LONGEST_LINE = 1024 * 1024
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `conform record`."""
+    group = parser.add_argument_group("recording cases (figway conform record)")
+    group.add_argument(
+        "--from-log",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="access logs: combined, or Figway's own JSON lines; .gz too; - is stdin",
+    )
+    group.add_argument(
+        "--from-shadow",
+        metavar="ROUTE",
+        nargs="?",
+        const=_ALL,
+        help="exemplars of a running figway: those of a route, else all",
+    )
+    group.add_argument(
+        "--per-route",
+        metavar="N",
+        type=_positive,
+        help=f"at most so many cases of one route; default: {_PER_ROUTE}",
+    )
+    group.add_argument(
+        "--per-shape",
+        metavar="N",
+        type=_positive,
+        help="at most so many with the same method, route, path template and query keys; default:"
+        f" {_PER_SHAPE}",
+    )
+
+
+def refuse_options(args: argparse.Namespace) -> None:
+    """Raise Failure when cases are run with an option that is for recording."""
+    given = {
+        "--from-log": bool(args.from_log),
+        "--from-shadow": args.from_shadow is not None,
+        "--per-route": args.per_route is not None,
+        "--per-shape": args.per_shape is not None,
+    }
+    for option in (option for option, there in given.items() if there):
+        raise Failure(UNUSABLE, f"{option} is for recording: figway conform record {option} ...")
+
+
+def run(args: argparse.Namespace, routes: RouteFile | None) -> int:
+    """Print a cases.yaml; what became of the rest goes to stderr."""
+    if bool(args.from_log) == (args.from_shadow is not None):
+        raise Failure(UNUSABLE, "record needs one of --from-log FILE and --from-shadow [ROUTE]")
+    if args.from_log:
+        return _from_logs(args, RouteTable.compile(routes) if routes is not None else None)
+    return _from_shadow(args)
+
+
+def _from_logs(args: argparse.Namespace, table: RouteTable | None) -> int:
+    recording = Recording(
+        table=table,
+        per_route=args.per_route or _PER_ROUTE,
+        per_shape=args.per_shape or _PER_SHAPE,
+    )
+    lines = unreadable = 0
+    for name in args.from_log:
+        for line in _lines(name):
+            request = read_log_line(line)
+            if isinstance(request, OtherLine):
+                continue
+            lines += 1
+            if request is None:
+                unreadable += 1
+            else:
+                recording.add(request)
+    if lines and unreadable == lines:
+        raise Failure(
+            UNUSABLE,
+            f"{', '.join(args.from_log)}: no line is of the combined format or one of figway's own",
+        )
+    cases = list(recording.cases())
+    left_out = dict(recording.left_out.most_common())
+    if unreadable:
+        left_out["not a line of an access log"] = unreadable
+    _tell(args, cases, ", ".join(map(_base_name, args.from_log)), lines, left_out)
+    if table is None:
+        print("without a routes.yaml every path is taken: --routes FILE", file=sys.stderr)
+    return OK
+
+
+def _lines(name: str) -> Iterator[str]:
+    try:
+        if name == "-":
+            yield from _decoded(sys.stdin.buffer)
+            return
+        with Path(name).open("rb") as file:
+            if file.read(2) == b"\x1f\x8b":
+                file.seek(0)
+                with gzip.open(file) as unpacked:
+                    yield from _decoded(unpacked)
+            else:
+                file.seek(0)
+                yield from _decoded(file)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise Failure(UNUSABLE, f"{name}: is no whole gzip file: {error}") from None
+    except OSError as error:
+        raise Failure(UNUSABLE, f"{name}: cannot be read: {error.strerror or error}") from error
+
+
+def _decoded(file: Any) -> Iterator[str]:
+    while line := file.readline(_LONGEST_LINE):
+        yield line.decode("latin-1").rstrip("\r\n")
+
+
+def _from_shadow(args: argparse.Namespace) -> int:
+    cases: list[RecordedCase] = []
+    left_out: dict[str, int] = {}
+    seen: set[tuple[str, str]] = set()
+    number = 0
+    for route in [args.from_shadow] if args.from_shadow else _routes_with_evidence(args):
+        taken = 0
+        for listed in _exemplars(args, route):
+            number += 1
+            key = (listed["method"], listed["target"])
+            if key in seen:
+                _count(left_out, "the same request as another exemplar")
+                continue
+            if taken >= (args.per_route or _PER_ROUTE):
+                _count(left_out, "beyond --per-route")
+                continue
+            seen.add(key)
+            shown = client.ask(args, "GET", f"/api/v1/shadow/exemplars/{quote(listed['id'])}")
+            case = case_of(shown)
+            if case is None:
+                _count(left_out, "holds no request")
+                continue
+            taken += 1
+            cases.append(case)
+    _tell(args, cases, "shadow traffic", number, left_out)
+    return OK
+
+
+def _routes_with_evidence(args: argparse.Namespace) -> list[str]:
+    report = client.ask(args, "GET", "/api/v1/shadow/report")
+    return [route["route"] for route in report["routes"]]
+
+
+def _exemplars(args: argparse.Namespace, route: str) -> list[dict[str, Any]]:
+    answer = client.ask(args, "GET", f"/api/v1/shadow/exemplars?route={quote(route, safe='')}")
+    listed: list[dict[str, Any]] = answer["exemplars"]
+    # A replay asks what its original asked.
+    return [each for each in listed if not each.get("replay_of")]
+
+
+def _tell(
+    args: argparse.Namespace,
+    cases: list[RecordedCase],
+    source: str,
+    seen: int,
+    left_out: dict[str, int],
+) -> None:
+    text = cases_text(cases, source)
+    if args.json:
+        print_json({"seen": seen, "cases": len(cases), "left_out": left_out, "text": text})
+    else:
+        sys.stdout.write(text)
+    print(f"{len(cases)} cases of {seen} requests", file=sys.stderr)
+    for why, count in left_out.items():
+        print(f"  left out: {count} ({why})", file=sys.stderr)
+    skipped = sum(1 for case in cases if case.skip)
+    if skipped:
+        print(f"  {skipped} cases are skipped until they are given a value", file=sys.stderr)
+
+
+def _count(counts: dict[str, int], key: str) -> None:
+    counts[key] = counts.get(key, 0) + 1
+
+
+def _base_name(name: str) -> str:
+    return "stdin" if name == "-" else Path(name).name
+
+
+def _positive(text: str) -> int:
+    number = int(text) if text.isascii() and text.isdigit() else 0
+    if not 1 <= number <= 100_000:
+        raise argparse.ArgumentTypeError(f"expected a number from 1 on, got {text!r}")
+    return number

@@ -1,0 +1,1 @@
+"""Conformance: cases that both sides must answer alike, sent, compared and recorded. For CI."""

@@ -1,0 +1,122 @@
+"""A comparison for people: every cause with its explanation, both values beside each other."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from proxy.compare.comparison import Cause, Comparison, Difference, Result
+from proxy.compare.silence import silencing_rule, written
+from proxy.compare_policy import Rule, Severity
+
+# Paths of one cause that are listed.
+_PATHS = 5
+_NARROWEST = 20
+_INDENT = "  "
+
+
+def _plain(text: str) -> str:
+    return text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paint:
+    """How a text is emphasised; by default not at all."""
+
+    bold: Callable[[str], str] = _plain
+    good: Callable[[str], str] = _plain
+    bad: Callable[[str], str] = _plain
+
+
+PLAIN = Paint()
+
+
+def comparison_lines(
+    comparison: Comparison, *, width: int = 100, paint: Paint = PLAIN
+) -> Iterator[str]:
+    """The causes one after the other, worst first; then what was ignored on purpose."""
+    for cause in comparison.causes:
+        yield from cause_lines(cause, width=width, paint=paint)
+    if comparison.incomparable:
+        yield paint.bad(f"cannot be compared: {comparison.incomparable}")
+    if comparison.more:
+        yield f"{comparison.more} more differences are counted above and not listed one by one"
+    for defect in comparison.legacy_defects:
+        yield f"defect of legacy, not of new: PHP {defect.level}: {defect.message}"
+    if comparison.result in (Result.NORMALISED, Result.DIFFERENT, Result.EXPECTED):
+        for use in comparison.rules_used:
+            yield f"taken as equal by {use.rule}: {use.path} ({use.count})"
+    expected = [each for each in comparison.differences if each.expected]
+    if expected:
+        yield f"expected by a rule: {', '.join(dict.fromkeys(each.path for each in expected))}"
+
+
+def cause_lines(cause: Cause, *, width: int = 100, paint: Paint = PLAIN) -> Iterator[str]:
+    """One cause: sentence, places, both values, and the rule that would take them as equal."""
+    word = cause.severity.value
+    marked = paint.bad(word) if cause.severity is not Severity.MINOR else paint.bold(word)
+    times = f", {cause.count} times" if cause.count > 1 else ""
+    yield f"{marked}  {', '.join(cause.paths[:_PATHS])}{_more(cause)}{times}"
+    yield f"{_INDENT}{cause.explanation}"
+    yield from _values(cause.example, width - len(_INDENT), paint)
+    rule = silencing_rule(cause)
+    if rule is not None:
+        yield f"{_INDENT}silenced by: - {rule_text(rule)}"
+
+
+def _more(cause: Cause) -> str:
+    rest = len(cause.paths) - _PATHS
+    return f" and {rest} more paths" if rest > 0 else ""
+
+
+def _values(example: Difference, width: int, paint: Paint) -> Iterator[str]:
+    yield from (
+        f"{_INDENT}{line}"
+        for line in side_by_side(
+            ("legacy", _shown(example.legacy)), ("new", _shown(example.new)), width, paint
+        )
+    )
+    if example.at != example.path:
+        yield f"{_INDENT}at {example.at}"
+
+
+def _shown(value: str | None) -> str:
+    return "(absent)" if value is None else value or "(empty)"
+
+
+def side_by_side(
+    left: tuple[str, str], right: tuple[str, str], width: int, paint: Paint = PLAIN
+) -> Iterator[str]:
+    """Two titled texts in two columns of a page that is `width` characters wide."""
+    column = max(_NARROWEST, (width - 3) // 2)
+    columns = [_wrapped(text, column) for _, text in (left, right)]
+    longest = max(len(left[0]), *(len(line) for line in columns[0]))
+    yield f"{paint.bold(left[0].ljust(longest))} | {paint.bold(right[0])}"
+    for number in range(max(map(len, columns))):
+        one, other = (lines[number] if number < len(lines) else "" for lines in columns)
+        yield f"{one.ljust(longest)} | {other}".rstrip()
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    # What a terminal would act on must not come from an application's answer.
+    safe = "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text)
+    return [
+        piece
+        for line in safe.split("\n")
+        for piece in textwrap.wrap(
+            line, width, drop_whitespace=False, replace_whitespace=False, break_on_hyphens=False
+        )
+        or [""]
+    ]
+
+
+def rule_text(rule: Rule) -> str:
+    """A rule as one line of `compare.rules`."""
+    return "{" + ", ".join(f"{key}: {_scalar(value)}" for key, value in written(rule).items()) + "}"
+
+
+def _scalar(value: object) -> str:
+    text = str(value)
+    plain = text and all(c.isalnum() or c in "$._-" for c in text) and ".." not in text
+    return text if plain else '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,0 +1,110 @@
+"""The two sides of a run: where each listens, and which request goes where under a route table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from proxy.config.addresses import upstream_url
+from proxy.routing.facts import PlainFacts
+from proxy.routing.rewrite import upstream_target
+from proxy.routing.route import Route, RouteFile, Upstream
+from proxy.routing.table import RouteTable
+from proxy.stages import Side
+
+
+class SiteError(ValueError):
+    """The sides cannot be told from the options and the file; the text says what is missing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a request belongs. Without `new` the new side never gets it; `why` says why."""
+
+    route: Route | None
+    new: Upstream | None
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """Both sides. Without a table every request goes to `any_new`, as it is."""
+
+    legacy: Upstream
+    # By the name of the upstream in routes.yaml.
+    new: Mapping[str, Upstream]
+    any_new: Upstream | None
+    table: RouteTable | None = None
+
+    @classmethod
+    def of(cls, file: RouteFile | None, legacy: str = "", new: tuple[str, ...] = ()) -> Site:
+        """Put a site together; `new` holds `URL` or `NAME=URL`. Raises SiteError or ConfigError.
+
+        Addresses that are not given are those of the file.
+        """
+        table = RouteTable.compile(file) if file is not None else None
+        known = {u.name: u for u in file.upstreams if u.side is Side.NEW} if file else {}
+        named = dict(known)
+        any_new = None
+        for text in new:
+            name, equals, url = text.partition("=")
+            if equals and "/" not in name:
+                if name not in known:
+                    there = ", ".join(known) or "none"
+                    raise SiteError(
+                        f"--new {text}: there is no new upstream {name} (there: {there})"
+                    )
+                named[name] = _upstream(name, Side.NEW, url, f"--new {text}")
+            else:
+                any_new = _upstream("new", Side.NEW, text, f"--new {text}")
+        if any_new is not None:
+            given = {text.partition("=")[0] for text in new}
+            named = {name: named[name] if name in given else any_new for name in named}
+        elif file is None:
+            raise SiteError("--new URL is needed: there is no routes.yaml that names the new side")
+        if legacy:
+            legacy_side = _upstream("legacy", Side.LEGACY, legacy, f"--legacy {legacy}")
+        elif file is not None:
+            legacy_side = file.legacy
+        else:
+            raise SiteError(
+                "--legacy URL is needed: there is no routes.yaml that names the legacy side"
+            )
+        return cls(legacy=legacy_side, new=named, any_new=any_new, table=table)
+
+    def place(self, facts: PlainFacts) -> Place:
+        """Find the route of a request, and the new side that answers it."""
+        if self.table is None:
+            return Place(route=None, new=self.any_new)
+        found = self.table.find(facts)
+        route = found.route
+        if found is self.table.ambiguous:
+            return Place(
+                route=route, new=None, why="its target can be read in two ways: it stays on legacy"
+            )
+        if not route.new:
+            return Place(route=route, new=None, why=f"route {route.id} has no new side")
+        return Place(route=route, new=self.new[route.new])
+
+    def authority(self) -> str:
+        """Host and port of the legacy side: the host of requests that name none."""
+        url = self.legacy.urls[0]
+        return "localhost" if url.startswith("unix:") else urlsplit(url).netloc
+
+
+def new_target(route: Route | None, facts: PlainFacts) -> str | None:
+    """The target that the new side gets; None when the request lacks a value for the rewrite."""
+    if route is None:
+        return f"{facts.path}?{facts.query}" if facts.has_query else facts.path
+    try:
+        return upstream_target(route, facts)
+    except LookupError:
+        return None
+
+
+def _upstream(name: str, side: Side, url: str, option: str) -> Upstream:
+    try:
+        return Upstream(name=name, side=side, urls=(upstream_url(url.rstrip("/")),))
+    except ValueError as error:
+        raise SiteError(f"{option}: {error}") from None
