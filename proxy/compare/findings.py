@@ -19,6 +19,7 @@ from proxy.compare.comparison import (
     Result,
     RuleUse,
 )
+from proxy.compare.excerpt import cut, excerpts, printable
 from proxy.compare.fingerprint import cause_key, fingerprint
 from proxy.compare.policy import CompiledPolicy
 from proxy.compare.rule_tree import NamedRule
@@ -26,8 +27,6 @@ from proxy.compare.rules import Bijections, accepting
 from proxy.compare_policy import Op, Severity
 
 REDACTED = "[redacted]"
-# Characters of a value that are shown.
-SHOWN = 200
 _SEVERITIES = tuple(Severity)
 # Paths are patterns, so a comparison has few; a hostile body has not.
 _PATHS = 1000
@@ -105,13 +104,15 @@ class Findings:
         if redacted:
             legacy = None if legacy is None else REDACTED
             new = None if new is None else REDACTED
+        elif legacy is not None and new is not None:
+            legacy, new = excerpts(legacy, new)
         difference = Difference(
             path=path,
             at=at,
             kind=kind,
             severity=severity,
-            legacy=cut(legacy),
-            new=cut(new),
+            legacy=None if legacy is None else printable(cut(legacy)),
+            new=None if new is None else printable(cut(new)),
             cause=cause,
             expected=expected,
         )
@@ -304,12 +305,3 @@ class Findings:
 def is_expected(rules: tuple[NamedRule, ...]) -> bool:
     """Whether a rule `expected` holds."""
     return any(rule.op is Op.EXPECTED for rule in rules)
-
-
-def cut(text: str | None) -> str | None:
-    """A value as it is shown: lone surrogates escaped, at most 200 characters."""
-    if text is None:
-        return None
-    if len(text) > SHOWN:
-        text = text[: SHOWN - 1] + "…"
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -6,6 +6,7 @@ Equal subtrees are skipped by `==` in C; only what differs is walked.
 from __future__ import annotations
 
 from proxy.compare.comparison import Kind
+from proxy.compare.excerpt import SHOWN, excerpts
 from proxy.compare.findings import Findings, is_expected
 from proxy.compare.json_arrays import pair_elements
 from proxy.compare.json_show import shown
@@ -326,6 +327,8 @@ class _Walk:
         cause: str = "",
         note: str = "",
     ) -> None:
+        if isinstance(legacy, str) and isinstance(new, str):
+            legacy, new = excerpts(legacy, new, SHOWN - 2)
         self._found.record(
             *(path, at, kind, severity),
             None if legacy is _ABSENT else shown(legacy, node),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from proxy.compare.findings import REDACTED, SHOWN
+from proxy.compare.excerpt import SHOWN
+from proxy.compare.findings import REDACTED
 from proxy.compare.json_text import Json
 from proxy.compare.rule_tree import RuleNode
 

@@ -1,0 +1,58 @@
+"""Why two numbers differ: rounding, scale, sign, noise of binary fractions."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from proxy.compare.inference import NOTHING, Inference
+from proxy.compare.numbers import difference, places, quotient
+from proxy.compare_policy import Severity
+
+# Cents and euros, grams and kilograms, and their thousands.
+_SCALES = (100, 1000, 1_000_000)
+# So close are two ways of reckoning with doubles (2^-53 is 1.1e-16).
+_NOISE = Decimal("1e-12")
+_NOISY_PLACES = 12
+
+
+def infer_numbers(legacy: Decimal, new: Decimal) -> Inference:
+    """The cause of two numbers that are not written alike."""
+    distance = abs(difference(legacy, new))
+    if distance == 0:
+        return Inference("number_notation", "the same number, written in another way", _MINOR)
+    before, after = places(legacy), places(new)
+    if max(before, after) >= _NOISY_PLACES and distance <= _NOISE * max(abs(legacy), abs(new)):
+        return Inference("float_noise", "the same but for the noise of binary fractions", _MINOR)
+    if before > after and distance < _unit(after):
+        if distance <= _unit(after) / 2:
+            return Inference("rounding", f"rounded to {_places(after)}")
+        return Inference("rounding", f"cut off after {_places(after)}")
+    if max(before, after) >= 1 and distance == _unit(max(before, after)):
+        return Inference("rounding", f"off by one in the last of {_places(max(before, after))}")
+    if after > before and distance < _unit(before):
+        return Inference("unrounded", f"legacy rounds to {_places(before)}, new does not")
+    if legacy == -new:
+        return Inference("sign", "the sign is turned")
+    return _infer_scale(legacy, new)
+
+
+_MINOR = Severity.MINOR
+
+
+def _infer_scale(legacy: Decimal, new: Decimal) -> Inference:
+    if legacy == 0 or new == 0:
+        return NOTHING
+    for scale in _SCALES:
+        if quotient(new, legacy) == scale:
+            return Inference(f"scale:{scale}", f"the new number is {scale} times the legacy one")
+        if quotient(legacy, new) == scale:
+            return Inference(f"scale:1/{scale}", f"the legacy number is {scale} times the new one")
+    return NOTHING
+
+
+def _unit(places: int) -> Decimal:
+    return Decimal(1).scaleb(-places)
+
+
+def _places(count: int) -> str:
+    return f"{count} place{'' if count == 1 else 's'}"
