@@ -18,6 +18,7 @@ from pathlib import Path
 from structlog.typing import FilteringBoundLogger
 
 from proxy.link import Answer, Apply, Ask, Collect, Counters, Drain, Heartbeat, Message, Start, Stop
+from proxy.observer_tally import OBSERVER_CATALOGUE
 from proxy.routing.route import RouteFile
 from proxy.settings import Settings
 from proxy.stages import Stage
@@ -25,7 +26,7 @@ from proxy.supervision.crew import BACKOFF_SECONDS, SETTLED_SECONDS, START_SECON
 from proxy.supervision.observer_socket import ObserverSocket
 from proxy.supervision.status import ObserverView
 from proxy.supervision.worker_process import WorkerProcess, WorkerState
-from proxy.tally import TallySnapshot, add, without_gauges
+from proxy.tally import Kind, TallySnapshot, add, without_gauges
 
 OBSERVER_COMMAND = ("-m", "proxy.observer")
 HEARTBEAT_SECONDS = 1.0
@@ -38,6 +39,7 @@ SILENT_SECONDS = 60.0
 ASK_SECONDS = 30.0
 # Beyond its drain, what an observer may take to write down what it knows.
 GRACE_SECONDS = 2.0
+_GAUGES = {metric.name for metric in OBSERVER_CATALOGUE if metric.kind is Kind.GAUGE}
 # Stages in which a request may be copied to the other side.
 _SHADOWED = frozenset({Stage.SHADOW, Stage.CANARY, Stage.LIVE})
 
@@ -159,7 +161,7 @@ class Observer:
             code = await process.wait()
             for watcher in watchers:
                 watcher.cancel()
-            self._departed = add((self._departed, without_gauges(process.tally)))
+            self._departed = add((self._departed, _totals(process.tally)))
             process.tally = TallySnapshot()
             self._forget_questions()
             if self._ending:
@@ -292,6 +294,11 @@ def can_be_shadowed(file: RouteFile) -> bool:
     return any(
         route.new and route.stage in _SHADOWED and route.shadow.sample > 0 for route in file.routes
     )
+
+
+def _totals(tally: TallySnapshot) -> TallySnapshot:
+    tally = without_gauges(tally)
+    return replace(tally, series=tuple(s for s in tally.series if s.metric not in _GAUGES))
 
 
 def _unavailable(why: str) -> tuple[int, object]:

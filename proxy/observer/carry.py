@@ -1,0 +1,234 @@
+"""Carrying one exchange, top to bottom: ask the shadow, wait for the primary, compare, judge."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from proxy.compare.comparison import Comparison, Result
+from proxy.compare.policy import CompareRuleError
+from proxy.errors import (
+    ConnectTimeout,
+    FirstByteTimeout,
+    PoolExhausted,
+    ResponseIdleTimeout,
+)
+from proxy.evidence.judge import judge
+from proxy.evidence.outcome import Outcome
+from proxy.evidence.settled import Settled, Triple
+from proxy.exchange import AskedRequest, Exchange
+from proxy.handover import HandoverBroken, TakenRequest, TakenResponse
+from proxy.observer.asking import OVERSIZE, TIMEOUT, Asking
+from proxy.observer.comparer import Comparer
+from proxy.observer.counts import Counts
+from proxy.observer.examine import Job
+from proxy.observer.in_hand import InHand
+from proxy.observer.reprobe import Reprobe
+from proxy.observer.settling import Pair, compared, facts_of, unanswered
+from proxy.observer.shadow_request import NotSent, ShadowRequest, shadow_request
+from proxy.observer.store import EvidenceStore
+from proxy.observer.terms import Terms
+from proxy.observer.upstreams import Upstreams, clock
+from proxy.routing.route import Route
+from proxy.stages import Side
+
+# A request that has waited longer than this part of its deadline is not sent: what is left would
+# not be a fair time to answer in, and a failure would be held against the wrong one.
+_LATEST: Final = 0.5
+# How long routes.yaml of a revision that a worker uses already may be on its way here (seconds).
+_NEWS_PATIENCE: Final = 1.0
+_TIMEOUTS: Final = frozenset(
+    {TIMEOUT, ConnectTimeout.cause, FirstByteTimeout.cause, ResponseIdleTimeout.cause}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """An outcome with its detail, where there is nothing more to tell."""
+
+    outcome: Outcome
+    detail: str
+
+
+class Carry:
+    """Everything that one exchange needs on its way."""
+
+    def __init__(
+        self,
+        *,
+        terms: Terms,
+        upstreams: Upstreams,
+        comparer: Comparer,
+        reprobe: Reprobe,
+        store: EvidenceStore,
+        counts: Counts,
+        wall: Callable[[], float],
+    ) -> None:
+        self._terms = terms
+        self._upstreams = upstreams
+        self._comparer = comparer
+        self._reprobe = reprobe
+        self._store = store
+        self._counts = counts
+        self._wall = wall
+
+    async def carry(self, hand: InHand, asked: Callable[[], None]) -> Ending | Settled:
+        """Bring an exchange to its end. `asked` is called once the upstream is free again."""
+        request = hand.request
+        route = await self._route(request)
+        if isinstance(route, Ending):
+            return route
+        if hand.response is not None and hand.response.status == 304:
+            return _CONDITIONAL
+        try:
+            client = request.asked()
+        except HandoverBroken:
+            return Ending(Outcome.INCOMPARABLE, "request")
+        plan = shadow_request(
+            client,
+            route,
+            side=request.decided.shadow,
+            legacy=self._terms.legacy,
+            span_id=secrets.token_hex(8).encode(),
+        )
+        if isinstance(plan, NotSent):
+            asked()
+            return await self._not_sent(plan, hand, client, route)
+        shadow = await self._ask(plan, hand, route)
+        asked()
+        if isinstance(shadow, Ending):
+            return shadow
+        primary = await hand.primary()
+        if primary.status == 304:
+            return _CONDITIONAL
+        pair = Pair(asked=client, primary=_primary(request, primary), shadow=shadow)
+        return await self._weigh(pair, request.boot, route)
+
+    async def _route(self, request: TakenRequest) -> Route | Ending:
+        """The route as routes.yaml has it now, unless what was decided is not shadowed any more."""
+        terms, decided = self._terms, request.decided
+        await terms.until_known(decided.config_revision, _NEWS_PATIENCE)
+        if terms.paused:
+            return Ending(Outcome.SHED, "paused")
+        route = terms.shadowed(decided.route, decided.shadow)
+        return Ending(Outcome.INCOMPARABLE, "config_changed") if route is None else route
+
+    # Asking.
+
+    async def _ask(self, plan: ShadowRequest, hand: InHand, route: Route) -> Exchange | Ending:
+        policy = self._terms.policy
+        now = clock()
+        left = policy.deadline - (now - hand.arrived)
+        if left < policy.deadline * _LATEST:
+            return Ending(Outcome.SHED, "queue")
+        pool = self._upstreams.pool(plan.upstream)
+        if pool is None:
+            return Ending(Outcome.INCOMPARABLE, "config_changed")
+        breaker = self._upstreams.breaker(plan.upstream)
+        if not breaker.admit(now):
+            return Ending(Outcome.SHED, "breaker")
+        asking = Asking(pool, plan, max_body=policy.max_body)
+        try:
+            shadow = await asking.ask(left)
+        except BaseException:
+            breaker.abandoned(clock())
+            raise
+        self._counts.took(route.id, plan.upstream, shadow.elapsed)
+        self._counts.response_bytes += asking.received
+        if shadow.error == PoolExhausted.cause:
+            # Ours, not the upstream's: its pool is smaller than what is asked at once.
+            breaker.abandoned(clock())
+            return Ending(Outcome.SHED, "queue")
+        if shadow.error and shadow.error != OVERSIZE:
+            breaker.failed(clock())
+        else:
+            breaker.succeeded()
+        return shadow
+
+    async def _not_sent(
+        self, plan: NotSent, hand: InHand, client: AskedRequest, route: Route
+    ) -> Ending | Settled:
+        if not plan.recorded:
+            return Ending(plan.outcome, plan.detail)
+        primary = await hand.primary()
+        side = hand.request.decided.shadow
+        nobody = Exchange(side=side, upstream=route.new, answer=None, error=plan.detail)
+        pair = Pair(asked=client, primary=_primary(hand.request, primary), shadow=nobody)
+        return self._unanswered(pair, plan.outcome, hand.request.boot, route)
+
+    # Weighing.
+
+    async def _weigh(self, pair: Pair, boot: str, route: Route) -> Ending | Settled:
+        shadow = pair.shadow
+        if shadow.answer is None:
+            if shadow.error == OVERSIZE:
+                outcome = Outcome.INCOMPARABLE
+            elif shadow.error in _TIMEOUTS:
+                outcome = Outcome.SHADOW_TIMEOUT
+            else:
+                outcome = Outcome.SHADOW_ERROR
+            return self._unanswered(pair, outcome, boot, route)
+        legacy, new = pair.of(Side.LEGACY), pair.of(Side.NEW)
+        assert legacy.answer is not None
+        assert new.answer is not None
+        try:
+            policy = self._terms.compiled(route)
+        except CompareRuleError:
+            return Ending(Outcome.INCOMPARABLE, "rules")
+        method = pair.asked.method
+        found = await self._comparer.compare(
+            Job(legacy=legacy.answer, new=new.answer, policy=policy, method=method)
+        )
+        epoch = self._terms.epoch(route, {Side.LEGACY: legacy.answer, Side.NEW: new.answer})
+        triple = await self._triple(pair, found, route)
+        judgement = judge(facts_of(pair, found), triple, self._store.calls(route.id, epoch))
+        return compared(
+            pair,
+            found,
+            judgement,
+            boot=boot,
+            route=route,
+            epoch=epoch,
+            at=self._wall(),
+            id=_new_id(),
+            triple=triple,
+            exemplar=None,
+        )
+
+    async def _triple(self, pair: Pair, found: Comparison, route: Route) -> Triple | None:
+        if found.result is Result.INCOMPARABLE:
+            return None
+        return await self._reprobe.triple(pair, found, route)
+
+    def _unanswered(self, pair: Pair, outcome: Outcome, boot: str, route: Route) -> Settled:
+        side = pair.primary.side
+        return unanswered(
+            pair,
+            outcome,
+            boot=boot,
+            route=route,
+            epoch=self._terms.epoch(route, {side: pair.primary.answer}),
+            at=self._wall(),
+            id=_new_id(),
+            exemplar=None,
+        )
+
+
+_CONDITIONAL: Final = Ending(Outcome.INCOMPARABLE, "conditional")
+
+
+def _primary(request: TakenRequest, response: TakenResponse) -> Exchange:
+    return Exchange(
+        side=request.decided.side,
+        upstream=request.decided.upstream,
+        answer=response.answer(),
+        asked_at=request.started,
+        first_byte=response.first_byte,
+        elapsed=response.elapsed,
+    )
+
+
+def _new_id() -> str:
+    return secrets.token_hex(6)

@@ -1,0 +1,156 @@
+"""The comparer: light pairs at once, heavy ones in processes of its own that can be killed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pickle
+import signal
+import socket
+import struct
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+from proxy.compare.comparison import Comparison
+from proxy.observer.examine import Job, examine, out_of
+
+# One comparison, in a process (seconds). Comparing is linear: one that takes longer hangs.
+DEADLINE: Final = 5.0
+# Heavy pairs that may wait for a process, and the bytes of their bodies together.
+WAITING: Final = 64
+WAITING_BYTES: Final = 64 * 1024 * 1024
+# Pairs after which a process makes room for a fresh one: what it leaked goes with it.
+TASKS: Final = 2000
+_COMMAND: Final = ("-m", "proxy.observer.comparer_process")
+_LENGTH: Final = struct.Struct(">I")
+
+
+class Comparer:
+    """Compares, and never takes longer than it may. Over budget is `incomparable`."""
+
+    def __init__(
+        self,
+        *,
+        processes: int | None = None,
+        deadline: float = DEADLINE,
+        command: Sequence[str] = _COMMAND,
+    ) -> None:
+        # One processor is left to the workers.
+        self._processes = processes or max(1, min(2, (os.cpu_count() or 2) - 1))
+        self._deadline = deadline
+        self._command = command
+        self._idle: list[_Process] = []
+        self._running: set[_Process] = set()
+        self._places = asyncio.Semaphore(self._processes)
+        self._waiting = 0
+        self._waiting_bytes = 0
+        self.killed = 0
+
+    async def compare(self, job: Job) -> Comparison:
+        """Compare; incomparable with reason `budget` when it takes too long or too much."""
+        if job.is_light:
+            return examine(job)
+        size = len(job.legacy.body) + len(job.new.body)
+        if self._waiting >= WAITING or self._waiting_bytes + size > WAITING_BYTES:
+            return out_of("budget")
+        self._waiting += 1
+        self._waiting_bytes += size
+        try:
+            async with self._places:
+                return await self._elsewhere(job)
+        finally:
+            self._waiting -= 1
+            self._waiting_bytes -= size
+
+    async def _elsewhere(self, job: Job) -> Comparison:
+        try:
+            process = self._idle.pop() if self._idle else await _Process.start(self._command)
+        except OSError:
+            return out_of("budget")
+        self._running.add(process)
+        try:
+            found = await asyncio.wait_for(process.compare(job), self._deadline)
+        except (
+            TimeoutError,
+            OSError,
+            EOFError,
+            pickle.UnpicklingError,
+            asyncio.IncompleteReadError,
+        ):
+            # It hangs, ran out of memory or crashed: whatever the bytes did, they did it there.
+            self.killed += 1
+            found = out_of("budget")
+            process.kill()
+        except BaseException:
+            process.kill()
+            raise
+        else:
+            if process.tasks < TASKS:
+                self._idle.append(process)
+            else:
+                process.kill()
+        finally:
+            self._running.discard(process)
+        return found
+
+    def close(self) -> None:
+        """End every process."""
+        for process in (*self._idle, *self._running):
+            process.kill()
+        self._idle.clear()
+
+
+class _Process:
+    """One process that compares one pair at a time."""
+
+    def __init__(
+        self,
+        process: asyncio.subprocess.Process,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        self._process = process
+        self._reader = reader
+        self._writer = writer
+        self._reaper = asyncio.get_running_loop().create_task(process.wait())
+        self.tasks = 0
+
+    @classmethod
+    async def start(cls, command: Sequence[str]) -> _Process:
+        ours, theirs = socket.socketpair()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-P", *command),
+                *("--fd", str(theirs.fileno()), "--parent", str(os.getpid())),
+                pass_fds=(theirs.fileno(),),
+                stdin=asyncio.subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        reader, writer = await asyncio.open_connection(sock=ours)
+        return cls(process, reader, writer)
+
+    async def compare(self, job: Job) -> Comparison:
+        self.tasks += 1
+        text = pickle.dumps(job, protocol=pickle.HIGHEST_PROTOCOL)
+        self._writer.write(_LENGTH.pack(len(text)) + text)
+        await self._writer.drain()
+        (length,) = _LENGTH.unpack(await self._reader.readexactly(_LENGTH.size))
+        # Our own process wrote it: nobody else has the other end of the socket pair.
+        found = pickle.loads(await self._reader.readexactly(length))  # noqa: S301 -- see above
+        if not isinstance(found, Comparison):
+            raise pickle.UnpicklingError("not a comparison")
+        return found
+
+    def kill(self) -> None:
+        self._writer.close()
+        if self._process.returncode is None:
+            try:
+                self._process.send_signal(signal.SIGKILL)
+            except ProcessLookupError:
+                return

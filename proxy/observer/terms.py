@@ -1,0 +1,184 @@
+"""The terms: what routes.yaml and the flags say at present, as far as the observer obeys it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+from proxy.compare.policy import CompiledPolicy, rules_hash
+from proxy.evidence.epoch import Epoch, epoch_of
+from proxy.exchange import Answer
+from proxy.link import Apply
+from proxy.observer.store import RouteTerms
+from proxy.routing.route import Route, RouteFile, Upstream
+from proxy.shadow_policy import ObserverPolicy
+from proxy.stages import Side, Stage
+
+# Former files whose exchanges may still come.
+_REMEMBERED: Final = 64
+_SHADOWED: Final = {
+    Side.NEW: frozenset({Stage.SHADOW, Stage.CANARY}),
+    Side.LEGACY: frozenset({Stage.LIVE}),
+}
+
+
+class Terms:
+    """Replaced piece by piece as the supervisor publishes; read by every exchange when due."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        """`clock` gives seconds since 1970: rules end with a day."""
+        self._clock = clock
+        self._file: RouteFile | None = None
+        self._routes: dict[str, Route] = {}
+        self._upstreams: dict[str, Upstream] = {}
+        self._flags_paused = False
+        self._revisions: deque[str] = deque(maxlen=_REMEMBERED)
+        self._compiled: dict[str, tuple[str, CompiledPolicy]] = {}
+        self._hashes: dict[str, str] = {}
+        # What upstreams last said in their version header.
+        self._said: dict[str, str] = {}
+        self._epochs: dict[str, Epoch] = {}
+        # An epoch has changed since it was last asked.
+        self._news = False
+        self._applied = asyncio.Event()
+
+    def apply(self, message: Apply) -> None:
+        """Take a publication."""
+        self._flags_paused = message.flags.shadow_paused
+        file = message.routes
+        if file is None:
+            return
+        if self._file is None or file.revision != self._file.revision:
+            self._revisions.append(file.revision)
+        self._file = file
+        self._routes = {route.id: route for route in file.routes}
+        self._upstreams = {upstream.name: upstream for upstream in file.upstreams}
+        self._compiled.clear()
+        self._hashes.clear()
+        self._epochs.clear()
+        applied, self._applied = self._applied, asyncio.Event()
+        applied.set()
+
+    @property
+    def policy(self) -> ObserverPolicy:
+        """What all routes share."""
+        return ObserverPolicy() if self._file is None else self._file.shadow
+
+    @property
+    def paused(self) -> bool:
+        """Whether no shadow request may be sent now."""
+        return self._flags_paused or self.policy.kill_switch
+
+    @property
+    def revision(self) -> str:
+        """The revision of routes.yaml."""
+        return "" if self._file is None else self._file.revision
+
+    @property
+    def legacy(self) -> str:
+        """The name of the legacy upstream."""
+        assert self._file is not None
+        return self._file.legacy.name
+
+    async def until_known(self, revision: str, seconds: float) -> None:
+        """Wait, no longer than this, until this revision of routes.yaml is or was in use here.
+
+        A worker may have been told a moment earlier.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while revision not in self._revisions:
+                    await self._applied.wait()
+
+    def route(self, name: str) -> Route | None:
+        """A route by id, whatever its stage."""
+        return self._routes.get(name)
+
+    def shadowed(self, name: str, side: Side) -> Route | None:
+        """The route, if its requests may still be copied to this side."""
+        route = self._routes.get(name)
+        if route is None or not route.new or route.stage not in _SHADOWED[side]:
+            return None
+        return route if route.shadow.sample > 0 else None
+
+    def compiled(self, route: Route) -> CompiledPolicy:
+        """How the route's answers are compared today. Raises CompareRuleError."""
+        today = datetime.fromtimestamp(self._clock(), UTC).date().isoformat()
+        known = self._compiled.get(route.id)
+        if known is None or known[0] != today:
+            known = (today, CompiledPolicy.compile(route.compare, today=today))
+            self._compiled[route.id] = known
+        return known[1]
+
+    # Versions and epochs.
+
+    def epoch(self, route: Route, answers: Mapping[Side, Answer | None]) -> Epoch:
+        """What evidence of these answers is bound to; from now on the route's current epoch."""
+        epoch = epoch_of(
+            legacy_version=self._version(self.legacy, answers.get(Side.LEGACY)),
+            new_version=self._version(route.new, answers.get(Side.NEW)),
+            rules_hash=self._rules_hash(route),
+        )
+        known = self._epochs.get(route.id)
+        if known == epoch:
+            return known
+        self._epochs[route.id] = epoch
+        self._news = True
+        return epoch
+
+    def _version(self, name: str, answer: Answer | None) -> str:
+        upstream = self._upstreams[name]
+        if upstream.version or not upstream.version_header:
+            return upstream.version
+        header = upstream.version_header.lower().encode("latin-1", "replace")
+        value = None if answer is None else answer.header(header)
+        if value is not None:
+            self._said[name] = value.decode("latin-1")[:200]
+        return self._said.get(name, "")
+
+    def _rules_hash(self, route: Route) -> str:
+        known = self._hashes.get(route.id)
+        if known is None:
+            known = self._hashes[route.id] = rules_hash(route.compare)
+        return known
+
+    def take_news(self) -> bool:
+        """Tell whether an epoch has begun since this was last asked."""
+        news, self._news = self._news, False
+        return news
+
+    def for_store(self) -> dict[str, RouteTerms]:
+        """What the store has to know of every route that has a new side."""
+        return {
+            route.id: RouteTerms(
+                gate=route.gate,
+                epoch=self._epochs.get(route.id) or self._expected(route),
+                expired_rules=self._expired(route),
+                stage=route.stage.value,
+            )
+            for route in self._routes.values()
+            if route.new
+        }
+
+    def _expected(self, route: Route) -> Epoch | None:
+        """The epoch, before any answer: unknown where a version comes with the answers only."""
+        for name in (self.legacy, route.new):
+            upstream = self._upstreams[name]
+            if upstream.version_header and not upstream.version and name not in self._said:
+                return None
+        return epoch_of(
+            legacy_version=self._version(self.legacy, None),
+            new_version=self._version(route.new, None),
+            rules_hash=self._rules_hash(route),
+        )
+
+    def _expired(self, route: Route) -> tuple[str, ...]:
+        expired = self.compiled(route).expired
+        return tuple(
+            f"rule:{route.compare.rules.index(rule)} ({rule.path}, {rule.expires})"
+            for rule in expired
+        )
