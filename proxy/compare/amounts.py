@@ -23,12 +23,16 @@ def infer_numbers(legacy: Decimal, new: Decimal) -> Inference:
     before, after = places(legacy), places(new)
     if max(before, after) >= _NOISY_PLACES and distance <= _NOISE * max(abs(legacy), abs(new)):
         return Inference("float_noise", "the same but for the noise of binary fractions", _MINOR)
-    if before > after and distance < _unit(after):
-        if distance <= _unit(after) / 2:
-            return Inference("rounding", f"rounded to {_places(after)}")
-        return Inference("rounding", f"cut off after {_places(after)}")
     if max(before, after) >= 1 and distance == _unit(max(before, after)):
         return Inference("rounding", f"off by one in the last of {_places(max(before, after))}")
+    # Money is written with its zeros: 22.95 rounded to whole numbers is 23.00.
+    kept = _places_used(new)
+    if _places_used(legacy) > kept and distance < _unit(kept):
+        if distance <= _unit(kept) / 2:
+            return Inference("rounding", f"rounded to {_places(kept)}")
+        return Inference(
+            "rounding", f"cut off after {_places(kept)}" if kept else "cut off after the point"
+        )
     if after > before and distance < _unit(before):
         return Inference("unrounded", f"legacy rounds to {_places(before)}, new does not")
     if legacy == -new:
@@ -50,9 +54,14 @@ def _infer_scale(legacy: Decimal, new: Decimal) -> Inference:
     return NOTHING
 
 
+def _places_used(value: Decimal) -> int:
+    """Digits after the point without zeros at the end: 12.30 uses one."""
+    return len(f"{value:f}".partition(".")[2].rstrip("0"))
+
+
 def _unit(places: int) -> Decimal:
     return Decimal(1).scaleb(-places)
 
 
 def _places(count: int) -> str:
-    return f"{count} place{'' if count == 1 else 's'}"
+    return f"{count} place{'' if count == 1 else 's'}" if count else "whole numbers"

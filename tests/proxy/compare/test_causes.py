@@ -68,6 +68,9 @@ SCALARS = st.one_of(TEXTS, LEXEMES, st.booleans(), st.none())
         pytest.param(b"12.35", b"12.34", "rounding", id="last-place"),
         pytest.param(b"12.4", b"12.39", "rounding", id="last-place-with-a-zero-dropped"),
         pytest.param(b"12.995", b"13", "rounding", id="rounded-to-whole"),
+        pytest.param("22.95", "23.00", "rounding", id="rounded-and-written-with-its-zeros"),
+        pytest.param("22.95", "22.00", "rounding", id="cut-off-and-written-with-its-zeros"),
+        pytest.param("22.49", "23.50", "", id="further-away-than-rounding-goes"),
         pytest.param(b"12.35", b"12.345", "unrounded", id="legacy-rounds"),
         pytest.param(b"0.3", b"0.30000000000000004", "float_noise", id="binary-fractions"),
         pytest.param(b"10", b"10.0", "number_notation", id="zero-fraction"),
@@ -129,6 +132,7 @@ def test_inferring_never_fails(legacy: object, new: object) -> None:
     ("legacy", "new", "words"),
     [
         pytest.param(b"12.345", b"12.35", "rounded to 2 places", id="rounding"),
+        pytest.param("22.95", "23.00", "rounded to whole numbers", id="rounding-to-euros"),
         pytest.param("10:00", "11:30", "90 minutes later", id="minutes"),
         pytest.param("2026-01-05", "2026-01-04", "1 day earlier", id="day"),
         pytest.param("12:00", "10:00", "2 hours earlier", id="hours"),
