@@ -42,8 +42,8 @@ def infer(legacy: object, new: object) -> Inference:
     return NOTHING
 
 
-def explain(example: Difference, note: str, count: int) -> str:
-    """One plain sentence of a cause: an example, what happened, and how often if not once."""
+def explain(example: Difference, note: str) -> str:
+    """One plain sentence of a cause: an example, and what happened there."""
     legacy, new = (
         "nothing" if text is None else cut(text, _IN_A_SENTENCE)
         for text in (example.legacy, example.new)

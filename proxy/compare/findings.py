@@ -6,7 +6,7 @@ Every difference counts in a cause; so many are kept as examples as `limits.diff
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from proxy.compare.alignment import align
 from proxy.compare.causes import Inference, explain, infer
@@ -29,45 +29,53 @@ from proxy.compare_policy import Op, Severity
 REDACTED = "[redacted]"
 _SEVERITIES = tuple(Severity)
 # Paths are patterns, so a comparison has few; a hostile body has not.
+_PLACES = 5000
+_OTHERS = "(others)"
 _PATHS = 1000
 _PATHS_OF_A_CAUSE = 100
+# So many differences of one cause at one path are told; ten thousand alike tell no more.
+_TOLD_ALIKE = 10
 # Beyond so many differences of one path the rest is taken to have the cause of the last one.
 _INFERRED_PER_PATH = 500
 
 
 @dataclass(slots=True)
-class _Tally:
-    """What is known of one cause."""
+class _Place:
+    """What happened at one path by one cause."""
 
+    path: str
+    cause: str
+    kind: Kind
+    expected: bool
     example: Difference
     note: str
     count: int = 0
-    paths: dict[str, None] = field(default_factory=dict)
+    told: int = 0
 
 
 class Findings:
     """Collects what readers find; `finish` makes the comparison of it."""
 
     __slots__ = (
-        *("_expected", "_inferred", "_kept", "_paths", "_tallies", "_total", "_used"),
+        *("_inferred", "_kept", "_paths", "_places", "_total", "_used"),
         *("bijections", "policy"),
     )
 
     def __init__(self, policy: CompiledPolicy) -> None:
         self.policy = policy
         self.bijections = Bijections()
-        self._kept: dict[Severity, list[Difference]] = {severity: [] for severity in _SEVERITIES}
-        self._tallies: dict[tuple[str, ...], _Tally] = {}
+        self._kept: list[Difference] = []
+        self._places: dict[tuple[str, str, int, bool], _Place] = {}
         self._used: dict[tuple[str, str], int] = {}
-        self._paths: dict[str, None] = {}
+        # Where something counts.
+        self._paths: set[str] = set()
         self._inferred: dict[str, tuple[int, Inference]] = {}
         self._total = 0
-        self._expected = 0
 
     @property
     def different(self) -> bool:
         """Whether a difference was found that counts."""
-        return bool(self._tallies)
+        return bool(self._paths)
 
     def has(self, path: str) -> bool:
         """Whether something was found at a path that counts."""
@@ -80,6 +88,15 @@ class Findings:
     def used(self, rule: str, path: str, count: int = 1) -> None:
         """A rule, or an equivalence such as `php:entity`, made two values equal."""
         self._used[rule, path] = self._used.get((rule, path), 0) + count
+
+    def counted(self, path: str, kind: Kind, cause: str, *, expected: bool) -> bool:
+        """Count a difference like many before it; False if it is worth telling (`record`)."""
+        place = self._places.get((path, cause, id(kind), expected))
+        if place is None or place.told < _TOLD_ALIKE:
+            return False
+        place.count += 1
+        self._total += 1
+        return True
 
     def record(
         self,
@@ -99,6 +116,8 @@ class Findings:
 
         `redacted` None looks the path up as one outside JSON.
         """
+        if self.counted(path, kind, cause, expected=expected):
+            return
         if redacted is None:
             redacted = self.policy.at(path).redacted
         if redacted:
@@ -117,23 +136,26 @@ class Findings:
             expected=expected,
         )
         self._total += 1
-        kept = self._kept[severity]
-        if len(kept) < self.policy.limits.differences:
-            kept.append(difference)
-        if expected:
-            self._expected += 1
-            return
-        if len(self._paths) < _PATHS:
-            self._paths[path] = None
-        key = cause_key(cause, kind, path)
-        tally = self._tallies.get(key)
-        if tally is None:
-            tally = self._tallies[key] = _Tally(difference, note)
-        elif _SEVERITIES.index(severity) < _SEVERITIES.index(tally.example.severity):
-            tally.example, tally.note = difference, note
-        tally.count += 1
-        if len(tally.paths) < _PATHS_OF_A_CAUSE:
-            tally.paths[path] = None
+        place = self._place(difference, note)
+        place.count += 1
+        place.told += 1
+        self._kept.append(difference)
+        if not expected:
+            self._paths.add(place.path)
+
+    def _place(self, difference: Difference, note: str) -> _Place:
+        path, cause, kind = difference.path, difference.cause, difference.kind
+        if len(self._places) >= _PLACES:
+            path = _OTHERS
+        key = (path, cause, id(kind), difference.expected)
+        place = self._places.get(key)
+        if place is None:
+            place = self._places[key] = _Place(
+                path, cause, kind, difference.expected, difference, note
+            )
+        elif _rank(difference) < _rank(place.example):
+            place.example, place.note = difference, note
+        return place
 
     def inference(self, path: str, legacy: object, new: object) -> Inference:
         """The cause of two different scalars, in time bounded per path."""
@@ -259,13 +281,13 @@ class Findings:
 
         A difference that counts is one, whatever else could not be compared.
         """
-        differences = [d for severity in _SEVERITIES for d in self._kept[severity]]
-        told = tuple(differences[: self.policy.limits.differences])
-        if self._tallies:
+        self._kept.sort(key=_rank)
+        told = tuple(self._kept[: self.policy.limits.differences])
+        if self._paths:
             result = Result.DIFFERENT
         elif incomparable:
             result = Result.INCOMPARABLE
-        elif self._expected:
+        elif self._total:
             result = Result.EXPECTED
         else:
             result = Result.NORMALISED if self._used else Result.EQUAL
@@ -281,25 +303,36 @@ class Findings:
             incomparable=incomparable,
             legacy_defects=defects,
             shape=shape,
-            differing_paths=tuple(sorted(self._paths)),
+            differing_paths=tuple(sorted(self._paths)[:_PATHS]),
         )
 
     def _causes(self) -> tuple[Cause, ...]:
-        causes = [
-            Cause(
-                fingerprint=fingerprint(key),
-                cause=tally.example.cause,
-                explanation=explain(tally.example, tally.note, tally.count),
-                kind=tally.example.kind,
-                severity=tally.example.severity,
-                paths=tuple(sorted(tally.paths)),
-                count=tally.count,
-                example=tally.example,
+        grouped: dict[tuple[str, ...], list[_Place]] = {}
+        for place in self._places.values():
+            if not place.expected:
+                key = cause_key(place.cause, place.kind, place.path)
+                grouped.setdefault(key, []).append(place)
+        causes: list[Cause] = []
+        for key, places in grouped.items():
+            worst = min(places, key=lambda place: _rank(place.example))
+            causes.append(
+                Cause(
+                    fingerprint=fingerprint(key),
+                    cause=worst.cause,
+                    explanation=explain(worst.example, worst.note),
+                    kind=worst.kind,
+                    severity=worst.example.severity,
+                    paths=tuple(sorted({place.path for place in places})[:_PATHS_OF_A_CAUSE]),
+                    count=sum(place.count for place in places),
+                    example=worst.example,
+                )
             )
-            for key, tally in self._tallies.items()
-        ]
         causes.sort(key=lambda c: (_SEVERITIES.index(c.severity), -c.count, c.paths))
         return tuple(causes)
+
+
+def _rank(difference: Difference) -> int:
+    return _SEVERITIES.index(difference.severity)
 
 
 def is_expected(rules: tuple[NamedRule, ...]) -> bool:

@@ -10,7 +10,7 @@ from proxy.compare.excerpt import SHOWN, excerpts
 from proxy.compare.findings import Findings, is_expected
 from proxy.compare.json_arrays import pair_elements
 from proxy.compare.json_show import shown
-from proxy.compare.json_text import Document, Json, NotJson, parse
+from proxy.compare.json_text import Document, Json, NotJson, colons_of, parse
 from proxy.compare.paths import is_map, member
 from proxy.compare.reader import Body
 from proxy.compare.rule_tree import RuleNode
@@ -31,9 +31,14 @@ def compare_json(legacy: Body, new: Body, found: Findings) -> bool:
             f"the {side} body cannot be read as JSON",
         )
         return True
+    balance = 0
     if one.value != other.value:
-        _Walk(found).differ(one.value, other.value, "$", "$", found.policy.root)
-    _compare_notation(one, other, found)
+        walk = _Walk(found)
+        walk.differ(one.value, other.value, "$", "$", found.policy.root)
+        balance = walk.balance
+    if one.text.count(":") - other.text.count(":") != balance:
+        _compare_duplicates(one, other, found)
+    _compare_constants(one, other, found)
     return True
 
 
@@ -49,42 +54,53 @@ def _told(document: Document | str) -> str:
     return document if isinstance(document, str) else "JSON"
 
 
-def _compare_notation(one: Document, other: Document, found: Findings) -> None:
-    """What the values do not show: names that stood twice in one object, and NaN."""
-    if one.duplicates == other.duplicates and bool(one.constants) == bool(other.constants):
-        return
-    for name in sorted({*one.duplicates, *other.duplicates}):
-        left, right = one.duplicates[name], other.duplicates[name]
-        if left != right:
+def _compare_duplicates(one: Document, other: Document, found: Findings) -> None:
+    """Report names that stand in one object more often than on the other side.
+
+    The value of an object does not show them. But the colons of a text that are not in its value,
+    as far as both sides are not equal, do: only then is it worth reading both texts again.
+    """
+    left, right = one.duplicates(), other.duplicates()
+    for name in sorted(left.keys() | right.keys()):
+        if left[name] != right[name]:
             found.record(
                 *(member("$.", name), member("$.", name), Kind.BODY, Severity.MAJOR),
-                *(f"{left} times too many", f"{right} times too many", "duplicate_key"),
+                *(f"{left[name]} times too many", f"{right[name]} times too many"),
+                "duplicate_key",
                 "a name stands more than once in one object; readers take the first or the last",
                 redacted=False,
             )
-    if bool(one.constants) != bool(other.constants):
+
+
+def _compare_constants(one: Document, other: Document, found: Findings) -> None:
+    left, right = one.constants, other.constants
+    if bool(left) != bool(right):
         found.record(
             *("$", "$", Kind.BODY, Severity.CRITICAL),
-            f"{one.constants} times NaN or Infinity",
-            f"{other.constants} times NaN or Infinity",
-            *("not_a_number", "NaN and Infinity are no JSON: most readers refuse the whole body"),
+            *(f"{left} times NaN or Infinity", f"{right} times NaN or Infinity", "not_a_number"),
+            "NaN and Infinity are no JSON: most readers refuse the whole body",
             redacted=False,
         )
 
 
 class _Walk:
-    """One way through two trees, side by side."""
+    """One way through two trees, side by side.
 
-    __slots__ = ("_found",)
+    `balance` is how many colons legacy has more, written as JSON, in what differs.
+    """
+
+    __slots__ = ("_found", "balance")
 
     def __init__(self, found: Findings) -> None:
         self._found = found
+        self.balance = 0
 
     def differ(self, legacy: Json, new: Json, path: str, at: str, node: RuleNode) -> None:
         """Report two values that are not equal."""
         for rule in node.rules:
             if rule.op is Op.IGNORE:
                 self._found.used(rule.name, path)
+                self.balance += colons_of(legacy) - colons_of(new)
                 return
         if type(legacy) is dict and type(new) is dict:
             self._objects(legacy, new, path, at, node)
@@ -147,6 +163,7 @@ class _Walk:
             if len(missing) == len(legacy) and len(extra) == len(new) and len(legacy) > 1:
                 left_names, right_names = _styled(missing), _styled(extra)
                 if left_names.keys().isdisjoint(right_names):
+                    self.balance += colons_of(legacy) - colons_of(new)
                     self._record(
                         *(path, at, Kind.TYPE, Severity.CRITICAL, legacy, new, node),
                         *("other_object", "the objects have no member in common"),
@@ -154,11 +171,13 @@ class _Walk:
                     return
             missing, extra = self._restyled(legacy, new, path, at, node, missing, extra)
         for name in missing:
+            self.balance += 1 + name.count(":") + colons_of(legacy[name])
             self._absent(
                 *(legacy[name], below_path or member(path, name), member(at, name)),
                 *(node.member(name), Kind.MISSING),
             )
         for name in extra:
+            self.balance -= 1 + name.count(":") + colons_of(new[name])
             self._absent(
                 *(new[name], below_path or member(path, name), member(at, name)),
                 *(node.member(name), Kind.EXTRA),
@@ -183,6 +202,7 @@ class _Walk:
                 alone.append(name)
                 continue
             below, place, inner = member(path, name), member(at, name), node.member(name)
+            self.balance += name.count(":") - other.count(":")
             self._found.record(
                 *(below, place, Kind.MISSING, Severity.CRITICAL, name, other),
                 *("name_style", "the member is named in another style"),
@@ -237,6 +257,8 @@ class _Walk:
             self.differ(legacy[i], new[j], below, f"{at}[{i}]", node.element(i))
         if node.bijective:
             self._same_elements(legacy, new, path, at, node)
+        self.balance += sum(colons_of(legacy[i]) for i in pairing.missing)
+        self.balance -= sum(colons_of(new[j]) for j in pairing.extra)
         if not pairing.known and (pairing.missing or pairing.extra):
             self._found.record(
                 *(path, at, Kind.LENGTH, Severity.CRITICAL),
@@ -274,6 +296,7 @@ class _Walk:
     def _other_type(self, legacy: Json, new: Json, path: str, at: str, node: RuleNode) -> None:
         """Report a container against a scalar, or an object against an array."""
         cause, note = "", ""
+        self.balance += colons_of(legacy) - colons_of(new)
         if isinstance(legacy, dict | list) and isinstance(new, dict | list):
             if not legacy and not new:
                 if self._found.policy.php:
@@ -293,6 +316,10 @@ class _Walk:
 
     def _scalars(self, legacy: Json, new: Json, path: str, at: str, node: RuleNode) -> None:
         found = self._found
+        if type(legacy) is str:
+            self.balance += legacy.count(":")
+        if type(new) is str:
+            self.balance -= new.count(":")
         rule = accepting(
             node.rules,
             legacy,  # type: ignore[arg-type]  # no container: a scalar
@@ -327,6 +354,9 @@ class _Walk:
         cause: str = "",
         note: str = "",
     ) -> None:
+        expected = bool(node.rules) and is_expected(node.rules)
+        if self._found.counted(path, kind, cause, expected=expected):
+            return
         if isinstance(legacy, str) and isinstance(new, str):
             legacy, new = excerpts(legacy, new, SHOWN - 2)
         self._found.record(
@@ -334,7 +364,7 @@ class _Walk:
             None if legacy is _ABSENT else shown(legacy, node),
             None if new is _ABSENT else shown(new, node),
             *(cause, note),
-            expected=is_expected(node.rules),
+            expected=expected,
             redacted=node.redacted,
         )
 

@@ -22,14 +22,43 @@ class NotJson(ValueError):
     """A body that is no JSON (RFC 8259); the text says why, without quoting the body."""
 
 
+# Once for all: a decoder keeps nothing between two texts.
+_DECODER = json.JSONDecoder(parse_int=str.encode, parse_float=str.encode, parse_constant=str.encode)
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A JSON text that was read: its value, and the names that stood twice in one object."""
+    """A JSON text that was read, and its value."""
 
+    text: str
     value: Json
-    duplicates: Counter[str]
-    # NaN and Infinity, which only some parsers take.
-    constants: int = 0
+
+    @property
+    def constants(self) -> int:
+        """How often NaN and Infinity stand in it, which only some parsers take."""
+        if "NaN" not in self.text and "Infinity" not in self.text:
+            return 0
+        count = 0
+
+        def constant(name: str) -> bytes:
+            nonlocal count
+            count += 1
+            return name.encode()
+
+        json.JSONDecoder(parse_int=str.encode, parse_constant=constant).decode(self.text)
+        return count
+
+    def duplicates(self) -> Counter[str]:
+        """Names that stand more than once in one object, and how often too many."""
+        duplicates: Counter[str] = Counter()
+
+        def members(pairs: list[tuple[str, Json]]) -> None:
+            if len(dict(pairs)) != len(pairs):
+                counts = Counter(name for name, _ in pairs)
+                duplicates.update({name: count - 1 for name, count in counts.items() if count > 1})
+
+        json.JSONDecoder(parse_int=str.encode, object_pairs_hook=members).decode(self.text)
+        return duplicates
 
 
 def parse(content: bytes, charset: str, limits: CompareLimits) -> Document:
@@ -43,36 +72,24 @@ def parse(content: bytes, charset: str, limits: CompareLimits) -> Document:
     openings = text.count("{") + text.count("[")
     if openings + text.count(",") > limits.nodes:
         raise Incomparable("nodes")
-    duplicates: Counter[str] = Counter()
-    constants = 0
-
-    def members(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
-        found = dict(pairs)
-        if len(found) != len(pairs):
-            counts = Counter(name for name, _ in pairs)
-            duplicates.update({name: count - 1 for name, count in counts.items() if count > 1})
-        return found
-
-    def constant(name: str) -> bytes:
-        nonlocal constants
-        constants += 1
-        return name.encode()
-
-    decoder = json.JSONDecoder(
-        parse_int=str.encode,
-        parse_float=str.encode,
-        parse_constant=constant,
-        object_pairs_hook=members,
-    )
     try:
-        value = decoder.decode(text)
+        value = _DECODER.decode(text)
     except RecursionError:
         raise Incomparable("depth") from None
     except json.JSONDecodeError as error:
         raise NotJson(f"{error.msg} at character {error.pos + 1}") from None
     if openings > limits.depth and depth_of(value) > limits.depth:
         raise Incomparable("depth")
-    return Document(value, duplicates, constants)
+    return Document(text, value)
+
+
+def colons_of(value: Json) -> int:
+    """How many colons a value has when written: one for each member, and those in its texts."""
+    if isinstance(value, str):
+        return value.count(":")
+    if isinstance(value, dict):
+        return sum([1 + name.count(":") + colons_of(inner) for name, inner in value.items()])
+    return sum(map(colons_of, value)) if isinstance(value, list) else 0
 
 
 def depth_of(value: Json) -> int:
