@@ -23,6 +23,7 @@ COMMANDS = (
     ("percent", "percent", "move a share of a route's traffic to the new side"),
     ("rollback", "rollback", "send everything, a group or a route back to legacy"),
     ("resume", "resume", "end a rollback"),
+    ("shadow", "shadow.command", "show the evidence: is it safe to cut over?"),
     ("reload", "reload", "read routes.yaml and the flag file again"),
     ("check", "check", "lint routes.yaml"),
     ("test", "test_routes", "run the tests: block of routes.yaml"),

@@ -51,20 +51,21 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def bold(text: str) -> str:
     """Emphasise, where a person looks (https://no-color.org)."""
-    return f"\x1b[1m{text}\x1b[0m" if _colour() else text
+    return f"\x1b[1m{text}\x1b[0m" if coloured() else text
 
 
 def good(text: str) -> str:
     """Green."""
-    return f"\x1b[32m{text}\x1b[0m" if _colour() else text
+    return f"\x1b[32m{text}\x1b[0m" if coloured() else text
 
 
 def bad(text: str) -> str:
     """Red."""
-    return f"\x1b[31m{text}\x1b[0m" if _colour() else text
+    return f"\x1b[31m{text}\x1b[0m" if coloured() else text
 
 
-def _colour() -> bool:
+def coloured() -> bool:
+    """Whether a person looks, on a terminal that takes colour (https://no-color.org)."""
     return (
         sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     )

@@ -1,0 +1,1 @@
+"""figway shadow: the evidence for people, and the switch of all shadow traffic."""

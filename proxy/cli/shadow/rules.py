@@ -1,0 +1,85 @@
+"""figway shadow rules: what comparison rules did, what is proposed, and what a draft would hide."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from proxy.cli import client
+from proxy.cli.output import OK, REFUSED, UNUSABLE, Failure, Help, print_json
+from proxy.cli.shadow.paint import Paint
+from proxy.cli.shadow.reading import read_as
+from proxy.cli.shadow.rules_text import rules_text
+from proxy.evidence.answers import RulesAnswer
+
+Parsers = Any  # argparse's own type for it is private
+
+
+def add_parser(subparsers: Parsers) -> None:
+    """Add `shadow rules`."""
+    parser = subparsers.add_parser(
+        "rules",
+        help="what the rules of a route did, what is proposed, what a draft would hide",
+        description="Show the comparison rules of a route with what they made equal and when they"
+        " end, the evidence of noise, and the rules that it proposes. With --draft: compare the"
+        " stored pairs again with these rules as well, and name the mismatches that they would"
+        " mask. Nothing is put to use: rules stand in routes.yaml.",
+        epilog="examples:\n"
+        "  figway shadow rules product-api\n"
+        "  figway shadow rules product-api --draft rules.yaml\n\n"
+        "a draft is a list as under compare.rules:\n"
+        "  - {path: $.updated_at, op: datetime, tolerance: 5s}\n"
+        "\nexit codes: 0 shown, 1 refused, or the draft would mask a mismatch that is no noise,"
+        " 2 a file cannot be used or figway cannot be reached\n",
+        formatter_class=Help,
+        allow_abbrev=False,
+    )
+    parser.add_argument("route", metavar="ROUTE", help="id of the route")
+    parser.add_argument("--draft", metavar="FILE", help="rules to try on the stored pairs")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    client.add_options(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the rules; exit 1 if a draft would mask what is no noise."""
+    if args.draft:
+        body = {"route": args.route, "draft": _draft(Path(args.draft))}
+        answer = client.ask(args, "POST", "/api/v1/shadow/what-if", body)
+    else:
+        query = urlencode({"route": args.route})
+        answer = client.ask(args, "GET", f"/api/v1/shadow/rules?{query}")
+    rules = read_as(RulesAnswer, answer)
+    if args.json:
+        print_json(answer)
+    else:
+        print(rules_text(rules, Paint.of_stdout()))
+    what_if = rules.what_if
+    masks = what_if is not None and any(not each.noise for each in what_if.silenced)
+    return REFUSED if masks else OK
+
+
+def _draft(path: Path) -> object:
+    # Reading YAML costs more than every other command of this group.
+    from proxy.config.parse import read_file
+    from proxy.config.yaml_text import read_yaml
+    from proxy.errors import ConfigError
+
+    try:
+        document = read_yaml(read_file(path), str(path))
+        if document.problems:
+            raise ConfigError(tuple(sorted(document.problems)))
+    except ConfigError as error:
+        raise Failure(UNUSABLE, f"--draft cannot be used:\n{error}") from None
+    value = document.root.plain()
+    for key in ("compare", "rules"):
+        if isinstance(value, dict) and key in value:
+            value = value[key]
+    if not isinstance(value, list):
+        raise Failure(
+            UNUSABLE,
+            f"--draft: {path} must hold a list of rules, such as"
+            " - {path: $.updated_at, op: datetime, tolerance: 5s}",
+        )
+    return value

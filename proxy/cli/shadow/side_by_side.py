@@ -1,0 +1,128 @@
+"""Two texts beside each other, as columns of a terminal. Pure."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from proxy.cli.shadow.paint import Paint
+from proxy.cli.shadow.words import printable
+
+# Lines of each side that are compared: beyond it difflib takes longer than anybody reads.
+MOST_LINES = 1000
+CONTEXT = 3
+# Marker and spaces between the columns.
+_BETWEEN = 3
+_NARROW = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line: what each side has, None where it has nothing."""
+
+    legacy: str | None
+    new: str | None
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether both have the same."""
+        return self.legacy == self.new
+
+
+def body_lines(body: str) -> list[str]:
+    """The lines of a body; JSON is spread out, so that members stand on lines of their own."""
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return [printable(line) for line in body.splitlines()]
+    if not isinstance(value, dict | list):
+        return [printable(line) for line in body.splitlines()]
+    spread = json.dumps(value, indent=2, ensure_ascii=False)
+    return [printable(line) for line in spread.splitlines()]
+
+
+def rows(legacy: Sequence[str], new: Sequence[str]) -> list[Row]:
+    """The lines of both sides, equal ones paired."""
+    left, right = legacy[:MOST_LINES], new[:MOST_LINES]
+    found: list[Row] = []
+    matcher = difflib.SequenceMatcher(None, left, right, autojunk=False)
+    for tag, i, j, k, m in matcher.get_opcodes():
+        if tag == "equal":
+            found += (Row(line, line) for line in left[i:j])
+            continue
+        for n in range(max(j - i, m - k)):
+            one = left[i + n] if i + n < j else None
+            other = right[k + n] if k + n < m else None
+            found.append(Row(one, other))
+    return found
+
+
+def columns(
+    found: Sequence[Row], width: int, paint: Paint, *, whole: bool = False
+) -> Iterator[str]:
+    """Lines of at most `width` characters: legacy left, new right, what differs marked.
+
+    Without `whole`, equal lines far from a difference are only counted.
+    """
+    half = max(_NARROW, (width - _BETWEEN) // 2)
+    shown = set(range(len(found))) if whole else _near(found)
+    skipped = 0
+    for index, row in enumerate(found):
+        if index not in shown:
+            skipped += 1
+            continue
+        if skipped:
+            yield paint.dim(f"... {skipped} equal lines")
+            skipped = 0
+        yield _line(row, half, paint)
+    if skipped:
+        yield paint.dim(f"... {skipped} equal lines")
+
+
+def heading(legacy: str, new: str, width: int, paint: Paint) -> str:
+    """What stands above the two columns."""
+    half = max(_NARROW, (width - _BETWEEN) // 2)
+    return paint.bold(f"{_fit(legacy, half, 0):<{half}}   {_fit(new, half, 0)}".rstrip())
+
+
+def _near(found: Sequence[Row]) -> set[int]:
+    """Which lines stand at most CONTEXT lines from a difference."""
+    near: set[int] = set()
+    for index, row in enumerate(found):
+        if not row.is_equal:
+            near.update(range(max(0, index - CONTEXT), min(len(found), index + CONTEXT + 1)))
+    return near
+
+
+def _line(row: Row, half: int, paint: Paint) -> str:
+    legacy, new = row.legacy or "", row.new or ""
+    if row.is_equal:
+        return f"{_fit(legacy, half, 0):<{half}}   {_fit(new, half, 0)}".rstrip()
+    start, mark = 0, "<" if row.new is None else ">"
+    if row.legacy is not None and row.new is not None:
+        # A long line is shown where it begins to differ.
+        start, mark = _first_difference(legacy, new), "|"
+    left = f"{_fit(legacy, half, start):<{half}}"
+    right = _fit(new, half, start)
+    return f"{paint.bad(left)} {paint.bold(mark)} {paint.good(right)}".rstrip()
+
+
+def _first_difference(one: str, other: str) -> int:
+    for index, (a, b) in enumerate(zip(one, other, strict=False)):
+        if a != b:
+            return index
+    return min(len(one), len(other))
+
+
+def _fit(text: str, width: int, start: int) -> str:
+    """The part of a line around a place, in so many characters."""
+    if len(text) <= width:
+        return text
+    begin = 0 if start < width - 10 else start - width // 3
+    begin = max(0, min(begin, len(text) - width + 1))
+    part = text[begin:]
+    if begin:
+        part = "…" + part[1:]
+    return part if len(part) <= width else part[: width - 1] + "…"
