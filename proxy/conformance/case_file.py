@@ -46,7 +46,7 @@ def load_cases(path: FilePath) -> CaseFile:
 def parse_cases(text: bytes, name: str) -> CaseFile:
     """Parse the bytes of a cases.yaml called `name`. Raises ConfigError with all its problems."""
     document = read_yaml(text, name)
-    shape = validated(document, (), CasesShape)
+    shape = validated(document, (), CasesShape, _holds_json)
     problems = tuple(_check_whole(document, shape))
     if problems:
         raise ConfigError(problems)
@@ -60,6 +60,11 @@ def parse_cases(text: bytes, name: str) -> CaseFile:
             _case(document, ("cases", index), each) for index, each in enumerate(shape.cases)
         ),
     )
+
+
+def _holds_json(path: Path) -> bool:
+    """Whether what stands at a key path is JSON, where null is a value."""
+    return path[-2:] == ("expect", "json_path") or path[-2:] == ("request", "body")
 
 
 def unset_values(file: CaseFile, environment: Mapping[str, str]) -> tuple[Problem, ...]:

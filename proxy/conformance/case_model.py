@@ -13,10 +13,10 @@ from proxy.compare.paths import PathError
 from proxy.config.addresses import match_host
 from proxy.config.compare_model import CompareShape, RuleShape
 from proxy.config.model import SideWord
-from proxy.config.paths import regex
 from proxy.config.shapes import (
     HeaderName,
     Method,
+    Regex,
     Shape,
     Text,
     exactly_one,
@@ -139,7 +139,7 @@ class ExpectedHeaderShape(Shape):
 
     model_config = ConfigDict(json_schema_extra=one_key)
 
-    regex: Annotated[str, AfterValidator(regex)] = Field(
+    regex: Regex = Field(
         default="", description="An RE2 pattern for the whole value."
     )
     present: bool = Field(default=True, description="true: it is there; false: it is not.")
@@ -191,7 +191,7 @@ class CaptureShape(Shape):
     cookie: Annotated[str, AfterValidator(token)] = Field(
         default="", description="The value of a cookie that the answer sets."
     )
-    regex: Annotated[str, AfterValidator(regex)] = Field(
+    regex: Regex = Field(
         default="", description="An RE2 pattern; its first group, looked for in the decoded body."
     )
 
