@@ -34,7 +34,7 @@ cases:
     request: {url: /product/red-drill}
     expect:
       status: 200
-      headers: {Content-Type: {regex: "text/html.*"}, X-Powered-By: {present: false}, ETag: {present: true}}
+      headers: {Content-Type: {regex: "text/html.*"}, Via: {present: false}, ETag: {present: true}}
       json_path: {"$.items[0].price": 12.5, $.note: null}
       contains: [drill]
       lacks: [Warning]
@@ -46,7 +46,7 @@ cases:
       - request: {url: "https://shop.example:8443/login?x=1"}
         capture: {csrf: {regex: 'value="([0-9a-f]+)"'}, first: {json_path: $.a}}
         only: legacy
-      - request: {method: POST, url: /login, form: {user: ada, age: 36, staff: true, csrf: "${csrf}"}}
+      - request: {method: POST, url: /login, form: {user: a, age: 36, staff: true, csrf: "${csrf}"}}
         expect: {status: [302, 303]}
       - request: {method: PUT, url: /cart, body: {lines: [1, 2]}}
       - request: {method: POST, url: /raw, body: "text ${csrf}"}
@@ -70,7 +70,7 @@ def test_a_file_becomes_values() -> None:
         ("content-type", ValueKind.REGEX),
         ("etag", ValueKind.PRESENT),
     ]
-    assert step.expect.no_headers == ("x-powered-by",)
+    assert step.expect.no_headers == ("via",)
     assert step.expect.json_paths == (("$.items[0].price", 12.5), ("$.note", None))
     assert drill.rules[0].op is Op.EXPECTED
     assert drill.rules[0].line == 19
@@ -83,7 +83,7 @@ def test_a_file_becomes_values() -> None:
     ]
     assert post.expect.status == (302, 303)
     assert post.request.form == (
-        *(("user", "ada"), ("age", "36"), ("staff", "on"), ("csrf", "${csrf}")),
+        *(("user", "a"), ("age", "36"), ("staff", "on"), ("csrf", "${csrf}")),
     )
     assert put.request.document == {"lines": [1, 2]}
     assert raw.request.body == "text ${csrf}"
@@ -103,48 +103,170 @@ def case(lines: str) -> str:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        pytest.param("version: 2\ncases: [{name: a, request: {url: /}}]\n", "1: version: must be 1", id="version"),
+        pytest.param(
+            "version: 2\ncases: [{name: a, request: {url: /}}]\n",
+            "1: version: must be 1",
+            id="version",
+        ),
         pytest.param("version: 1\n", "1: cases: is required", id="no cases key"),
         pytest.param("version: 1\ncases: []\n", "2: cases: must not be empty", id="no case"),
         pytest.param("", "1: the file is empty", id="empty"),
-        pytest.param(case("    request: {url: /a}\n    reqest: {}\n"), "5: cases[0].reqest: unknown key; did you mean \"request\"?", id="typo"),
-        pytest.param(case("    skip: later\n"), "3: cases[0]: must have exactly one of request or steps, has none of them", id="nothing to ask"),
-        pytest.param(case("    request: {url: /a}\n    steps: [{request: {url: /b}}]\n"), "has request and steps", id="both"),
-        pytest.param(case("    request: {url: a}\n"), "4: cases[0].request.url: must be a path, or http(s)://host/path", id="relative"),
+        pytest.param(
+            case("    request: {url: /a}\n    reqest: {}\n"),
+            '5: cases[0].reqest: unknown key; did you mean "request"?',
+            id="typo",
+        ),
+        pytest.param(
+            case("    skip: later\n"),
+            "3: cases[0]: must have exactly one of request or steps, has none of them",
+            id="nothing to ask",
+        ),
+        pytest.param(
+            case("    request: {url: /a}\n    steps: [{request: {url: /b}}]\n"),
+            "has request and steps",
+            id="both",
+        ),
+        pytest.param(
+            case("    request: {url: a}\n"),
+            "4: cases[0].request.url: must be a path, or http(s)://host/path",
+            id="relative",
+        ),
         pytest.param(case("    request: {url: /a b}\n"), "must be percent-encoded", id="space"),
-        pytest.param(case("    request: {url: /straße}\n"), "must be percent-encoded", id="not ascii"),
-        pytest.param(case("    request: {url: '/a#b'}\n"), "must not hold a fragment", id="fragment"),
-        pytest.param(case("    request: {url: 'http://u:p@h/'}\n"), "must not hold a user or password", id="password"),
-        pytest.param(case("    request: {url: 'ftp://h/'}\n"), "must be a path, or http(s)://host/path", id="scheme"),
+        pytest.param(
+            case("    request: {url: /straße}\n"), "must be percent-encoded", id="not ascii"
+        ),
+        pytest.param(
+            case("    request: {url: '/a#b'}\n"), "must not hold a fragment", id="fragment"
+        ),
+        pytest.param(
+            case("    request: {url: 'http://u:p@h/'}\n"),
+            "must not hold a user or password",
+            id="password",
+        ),
+        pytest.param(
+            case("    request: {url: 'ftp://h/'}\n"),
+            "must be a path, or http(s)://host/path",
+            id="scheme",
+        ),
         pytest.param(case("    request: {method: get, url: /}\n"), "write GET", id="method"),
-        pytest.param(case("    request: {url: /, headers: {A b: c}}\n"), "must be a name without spaces", id="header name"),
-        pytest.param(case("    request: {url: /, headers: {A: 1}}\n"), "must be text, got 1", id="header number"),
-        pytest.param(case("    request: {url: /, headers: {Accept: a, accept: b}}\n"), "one header", id="header twice"),
-        pytest.param(case("    request: {url: /, headers: {Content-Length: '3'}}\n"), "4: cases[0].request.headers.content-length: frames the message", id="framing"),
-        pytest.param("version: 1\nheaders: {Connection: close}\ncases: [{name: a, request: {url: /}}]\n", "headers.connection: frames the message", id="framing for all"),
-        pytest.param(case("    request: {url: /, body: a, form: {b: c}}\n"), "must have at most one of body, form, body_base64", id="two bodies"),
-        pytest.param(case("    request: {url: /, body: 7}\n"), "must be text, or a mapping or list to be sent as JSON, got 7", id="number as body"),
-        pytest.param(case("    request: {url: /, body_base64: '%%'}\n"), "must be base64", id="base64"),
-        pytest.param(case("    request: {url: /}\n    expect: {}\n"), "must expect something", id="empty expect"),
-        pytest.param(case("    request: {url: /}\n    expect: {status: 99}\n"), "must be a status such as 200", id="status"),
-        pytest.param(case("    request: {url: /}\n    expect: {status: '200'}\n"), 'got "200"', id="status in quotes"),
-        pytest.param(case("    request: {url: /}\n    expect: {json_path: {'$.a[*]': 1}}\n"), "stands for many places", id="many places"),
-        pytest.param(case("    request: {url: /}\n    expect: {json_path: {a: 1}}\n"), "begins with $", id="no path"),
-        pytest.param(case("    request: {url: /}\n    expect: {headers: {etag: {}}}\n"), "exactly one of regex or present", id="empty header expectation"),
-        pytest.param(case("    request: {url: /}\n    expect: {headers: {etag: {regex: '('}}}\n"), "regex", id="regex"),
-        pytest.param(case("    request: {url: /}\n    rules: [{path: $.a, op: ignore}]\n"), "op ignore needs reason and expires", id="rule without reason"),
-        pytest.param(case("    request: {url: /}\n    rules: [{path: 'a b', op: unordered}]\n"), "5: cases[0].rules[0]: 'a b' is no path", id="rule path"),
-        pytest.param(case("    steps: [{request: {url: /}, only: legacy}]\n"), "4: cases[0].steps: compares nothing", id="all alone"),
-        pytest.param(case("    steps: [{request: {url: /}, only: old}]\n"), "must be one of legacy or new", id="side"),
-        pytest.param(case("    steps: [{request: {url: /}, capture: {1a: {header: x}}}]\n"), "not begin with a digit", id="variable"),
-        pytest.param(case("    steps: [{request: {url: /}, capture: {a: {header: x, cookie: y}}}]\n"), "has header and cookie", id="two captures"),
-        pytest.param(case("    steps: [{request: {url: /}}]\n    expect: {status: 200}\n"), "expect goes into a step", id="expect beside steps"),
-        pytest.param(case("    request: {url: /}\n  - name: one\n    request: {url: /}\n"), "5: cases[1].name: is the name of the case in line 3 too", id="name twice"),
+        pytest.param(
+            case("    request: {url: /, headers: {A b: c}}\n"),
+            "must be a name without spaces",
+            id="header name",
+        ),
+        pytest.param(
+            case("    request: {url: /, headers: {A: 1}}\n"),
+            "must be text, got 1",
+            id="header number",
+        ),
+        pytest.param(
+            case("    request: {url: /, headers: {Accept: a, accept: b}}\n"),
+            "one header",
+            id="header twice",
+        ),
+        pytest.param(
+            case("    request: {url: /, headers: {Content-Length: '3'}}\n"),
+            "4: cases[0].request.headers.content-length: frames the message",
+            id="framing",
+        ),
+        pytest.param(
+            "version: 1\nheaders: {Connection: close}\ncases: [{name: a, request: {url: /}}]\n",
+            "headers.connection: frames the message",
+            id="framing for all",
+        ),
+        pytest.param(
+            case("    request: {url: /, body: a, form: {b: c}}\n"),
+            "must have at most one of body, form, body_base64",
+            id="two bodies",
+        ),
+        pytest.param(
+            case("    request: {url: /, body: 7}\n"),
+            "must be text, or a mapping or list to be sent as JSON, got 7",
+            id="number as body",
+        ),
+        pytest.param(
+            case("    request: {url: /, body_base64: '%%'}\n"), "must be base64", id="base64"
+        ),
+        pytest.param(
+            case("    request: {url: /}\n    expect: {}\n"),
+            "must expect something",
+            id="empty expect",
+        ),
+        pytest.param(
+            case("    request: {url: /}\n    expect: {status: 99}\n"),
+            "must be a status such as 200",
+            id="status",
+        ),
+        pytest.param(
+            case("    request: {url: /}\n    expect: {status: '200'}\n"),
+            'got "200"',
+            id="status in quotes",
+        ),
+        pytest.param(
+            case("    request: {url: /}\n    expect: {json_path: {'$.a[*]': 1}}\n"),
+            "stands for many places",
+            id="many places",
+        ),
+        pytest.param(
+            case("    request: {url: /}\n    expect: {json_path: {a: 1}}\n"),
+            "begins with $",
+            id="no path",
+        ),
+        pytest.param(
+            case("    request: {url: /}\n    expect: {headers: {etag: {}}}\n"),
+            "exactly one of regex or present",
+            id="empty header expectation",
+        ),
+        pytest.param(
+            case("    request: {url: /}\n    expect: {headers: {etag: {regex: '('}}}\n"),
+            "regex",
+            id="regex",
+        ),
+        pytest.param(
+            case("    request: {url: /}\n    rules: [{path: $.a, op: ignore}]\n"),
+            "op ignore needs reason and expires",
+            id="rule without reason",
+        ),
+        pytest.param(
+            case("    request: {url: /}\n    rules: [{path: 'a b', op: unordered}]\n"),
+            "5: cases[0].rules[0]: 'a b' is no path",
+            id="rule path",
+        ),
+        pytest.param(
+            case("    steps: [{request: {url: /}, only: legacy}]\n"),
+            "4: cases[0].steps: compares nothing",
+            id="all alone",
+        ),
+        pytest.param(
+            case("    steps: [{request: {url: /}, only: old}]\n"),
+            "must be one of legacy or new",
+            id="side",
+        ),
+        pytest.param(
+            case("    steps: [{request: {url: /}, capture: {1a: {header: x}}}]\n"),
+            "not begin with a digit",
+            id="variable",
+        ),
+        pytest.param(
+            case("    steps: [{request: {url: /}, capture: {a: {header: x, cookie: y}}}]\n"),
+            "has header and cookie",
+            id="two captures",
+        ),
+        pytest.param(
+            case("    steps: [{request: {url: /}}]\n    expect: {status: 200}\n"),
+            "expect goes into a step",
+            id="expect beside steps",
+        ),
+        pytest.param(
+            case("    request: {url: /}\n  - name: one\n    request: {url: /}\n"),
+            "5: cases[1].name: is the name of the case in line 3 too",
+            id="name twice",
+        ),
         pytest.param(case("    request: {url: /}\n    skip: yes\n"), "YAML 1.1", id="yaml word"),
         pytest.param(case("    request: &a {url: /}\n"), "anchor", id="anchor"),
         pytest.param(case("    request:\n"), "4: cases[0].request: has no value", id="nothing"),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_is_told_by_line(text: str, message: str) -> None:
     problems = wrong(text)
     assert any(message in problem for problem in problems), problems

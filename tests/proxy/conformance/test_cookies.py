@@ -28,14 +28,23 @@ def kept(*lines: str, path: str = "/shop/login") -> Cookies:
         pytest.param(
             ["a=1; Path=/", "a=x; Path=/; expires=Thu, 01-Jan-1970 00:00:01 GMT"], "/", "", id="php"
         ),
-        pytest.param(["a=1; Path=/; Expires=Wed, 01 Jan 2198 00:00:00 GMT"], "/", "a=1", id="later"),
-        pytest.param(["a=1; Path=/; Max-Age=60; Expires=Thu, 01 Jan 1970 00:00:00 GMT"], "/", "a=1", id="max-age wins"),
+        pytest.param(
+            ["a=1; Path=/; Expires=Wed, 01 Jan 2198 00:00:00 GMT"], "/", "a=1", id="later"
+        ),
+        pytest.param(
+            ["a=1; Path=/; Max-Age=60; Expires=Thu, 01 Jan 1970 00:00:00 GMT"],
+            "/",
+            "a=1",
+            id="max-age wins",
+        ),
         pytest.param(["a=1; Path=/; Expires=soon"], "/", "a=1", id="no date"),
-        pytest.param(['a="x y"; Path=/; Domain=shop.example; Secure; HttpOnly'], "/", 'a="x y"', id="quoted"),
+        pytest.param(
+            ['a="x y"; Path=/; Domain=shop.example; Secure; HttpOnly'], "/", 'a="x y"', id="quoted"
+        ),
         pytest.param(["a=b=c; Path=/"], "/", "a=b=c", id="equals in it"),
         pytest.param(["novalue", "=x", ""], "/", "", id="none at all"),
     ],
-)  # fmt: skip
+)
 def test_what_is_kept_is_sent(lines: list[str], path: str, field: str) -> None:
     assert kept(*lines).field(path) == field
 

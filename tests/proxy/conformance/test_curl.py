@@ -38,8 +38,11 @@ def run_in_shell(line: str, origin: ScriptedOrigin, **environment: str) -> Recei
     path = shutil.which("curl")
     assert path is not None, "curl is missing: .ci/install-system test"
     done = subprocess.run(
-        ["sh", "-c", line], capture_output=True, check=False, env={"PATH": str(Path(path).parent), **environment}
-    )  # fmt: skip
+        ["sh", "-c", line],
+        capture_output=True,
+        check=False,
+        env={"PATH": str(Path(path).parent), **environment},
+    )
     assert done.returncode == 0, (line, done.stderr)
     return origin.one_request()
 

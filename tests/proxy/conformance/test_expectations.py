@@ -43,10 +43,18 @@ def expectation(text: str) -> Expectation:
         ("{json_path: {$.t: 1}}", ["$.t is true, expected 1"]),
         ("{json_path: {$.x: 1}}", ["$.x is missing, expected 1"]),
         ("{json_path: {$.a: [1, {b: ü}]}}", []),
-        ("{contains: [null, 'tru'], lacks: [false]}".replace("null", "'null'").replace("false", "'false'"), []),
-        ("{contains: [x], lacks: ['true']}", ["the body does not hold x", "the body holds true, which it should not"]),
+        (
+            "{contains: [null, 'tru'], lacks: [false]}".replace("null", "'null'").replace(
+                "false", "'false'"
+            ),
+            [],
+        ),
+        (
+            "{contains: [x], lacks: ['true']}",
+            ["the body does not hold x", "the body holds true, which it should not"],
+        ),
     ],
-)  # fmt: skip
+)
 def test_every_unmet_expectation_is_a_sentence(expect: str, sentences: list[str]) -> None:
     assert list(unmet(expectation(expect), JSON)) == sentences
 

@@ -54,11 +54,19 @@ def test_a_plain_request_says_who_asks() -> None:
 @pytest.mark.parametrize(
     ("request_", "top", "host"),
     [
-        ("{url: 'https://shop.example:8443/product/saw'}", "host: other.example\n", "shop.example:8443"),
+        (
+            "{url: 'https://shop.example:8443/product/saw'}",
+            "host: other.example\n",
+            "shop.example:8443",
+        ),
         ("{url: /product/saw}", "host: other.example\n", "other.example"),
-        ("{url: /product/saw, headers: {Host: third.example}}", "host: other.example\n", "third.example"),
+        (
+            "{url: /product/saw, headers: {Host: third.example}}",
+            "host: other.example\n",
+            "third.example",
+        ),
     ],
-)  # fmt: skip
+)
 def test_both_sides_get_the_host_of_the_shop(request_: str, top: str, host: str) -> None:
     made = prepared(request_, top=top)
     for request in (made.legacy, made.new):

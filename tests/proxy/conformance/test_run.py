@@ -31,7 +31,7 @@ ONE = "version: 1\ncases:\n  - name: one\n    request: {url: /product/saw}\n"
 
 
 def origins(legacy: dict[bytes, object], new: dict[bytes, object]) -> tuple[ScriptedOrigin, ...]:
-    return tuple(ScriptedOrigin(by_target(answers)) for answers in (legacy, new))  # type: ignore[arg-type] -- a table of bytes and functions
+    return tuple(ScriptedOrigin(by_target(answers)) for answers in (legacy, new))  # type: ignore[arg-type]  # a table of bytes and functions
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_a_side_that_nobody_listens_at_ends_the_run() -> None:
         port = closed_port()
         young_url = f"http://127.0.0.1:{port}"
         with young, pytest.raises(Unreachable, match=young_url):
-            run_cases(ONE, old, _At(young_url))  # type: ignore[arg-type] -- only its url is read
+            run_cases(ONE, old, _At(young_url))  # type: ignore[arg-type]  # only its url is read
 
 
 class _At:
@@ -178,12 +178,15 @@ class _At:
 @pytest.mark.parametrize(
     ("request_", "reason"),
     [
-        ("{method: POST, url: /product/saw}", "POST /product/saw may change something: --allow-writes sends it"),
+        (
+            "{method: POST, url: /product/saw}",
+            "POST /product/saw may change something: --allow-writes sends it",
+        ),
         ("{url: '/search?forget=1'}", "GET /search?forget=1 may change something"),
         ("{url: /cart}", "nothing to compare: route monolith has no new side"),
         ("{url: '/index.php?route=product'}", "nothing to compare: it lacks a value"),
     ],
-)  # fmt: skip
+)
 def test_what_is_not_sent_is_skipped_with_its_reason(request_: str, reason: str) -> None:
     text = f"version: 1\ncases:\n  - name: one\n    request: {request_}\n"
     with ScriptedOrigin() as old, ScriptedOrigin() as young:
@@ -216,12 +219,12 @@ cases:
   - name: a visitor logs in and reads
     steps:
       - request: {url: /product/login}
-        capture: {csrf: {regex: 'csrf=([0-9]+)'}}
+        capture: {csrf: {json_path: $.csrf}}
         expect: {status: 200}
       - request: {method: POST, url: /product/login, form: {user: ada, csrf: "${csrf}"}}
       - request: {url: /product/orders}
     rules:
-      - {path: text, op: shape}
+      - {path: $.csrf, op: expected, reason: a token, expires: '2099-12-31'}
 """
 
 
@@ -231,7 +234,7 @@ def login(token: str, session: str) -> dict[bytes, object]:
         return http(302 if right else 403, Set_Cookie=f"sid={session}; Path=/", Location="/")
 
     def by_method(request: Received) -> bytes:
-        return post(request) if request.method == b"POST" else http(200, f"csrf={token}", Content_Type="text/plain")
+        return post(request) if request.method == b"POST" else json_answer({"csrf": token})
 
     def orders(request: Received) -> bytes:
         known = request.values(b"Cookie") == [f"sid={session}".encode()]
@@ -258,7 +261,7 @@ def test_a_step_that_fails_ends_its_case() -> None:
     with old, young:
         (result,) = run_cases(LOGIN, old, young, options=RunOptions(allow_writes=True))
     assert result.outcome is CaseOutcome.FAILED
-    assert "new: nothing to capture as csrf (regex)" in result.steps[-1].failures
+    assert "new: nothing to capture as csrf (json_path)" in result.steps[-1].failures
     assert len(result.steps) == 1
 
 

@@ -139,7 +139,7 @@ def half_a_body(conversation: Conversation) -> None:
     ],
 )
 def test_no_answer_has_a_reason(script: object, timeout: float, error: str) -> None:
-    with ScriptedOrigin(script) as origin:  # type: ignore[arg-type] -- a table of scripts
+    with ScriptedOrigin(script) as origin:  # type: ignore[arg-type]  # a table of scripts
         sent = send(planned(origin.url), timeout)
     assert sent.answer is None
     assert error in sent.error

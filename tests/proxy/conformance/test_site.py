@@ -49,7 +49,7 @@ def test_what_is_missing_is_said(
     file: object, legacy: str, new: tuple[str, ...], message: str
 ) -> None:
     with pytest.raises(SiteError, match=message):
-        Site.of(file, legacy, new)  # type: ignore[arg-type] -- a table of both
+        Site.of(file, legacy, new)  # type: ignore[arg-type]  # a table of both
 
 
 @pytest.mark.parametrize(
