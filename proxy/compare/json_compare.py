@@ -36,10 +36,19 @@ def compare_json(legacy: Body, new: Body, found: Findings) -> bool:
         walk = _Walk(found)
         walk.differ(one.value, other.value, "$", "$", found.policy.root)
         balance = walk.balance
-    if one.text.count(":") - other.text.count(":") != balance:
+    if one.colons - other.colons != balance:
         _compare_duplicates(one, other, found)
     _compare_constants(one, other, found)
     return True
+
+
+def compare_values(legacy: Json, new: Json, root: str, found: Findings) -> None:
+    """Report where two JSON values differ that stand within something else.
+
+    Their paths begin with `root` instead of `$`; the rules are those of `$`.
+    """
+    if legacy != new:
+        _Walk(found).differ(legacy, new, root, root, found.policy.root)
 
 
 def _parsed(body: Body, found: Findings) -> Document | str:

@@ -46,6 +46,7 @@ _DIGITS = re.compile(r"(?<![\w.$])\d+(?![\w.])")
 # No message is longer, its stack trace included.
 _LONGEST = 64 * 1024
 _SHOWN = 300
+_LINE_BREAK = 2
 _TOLD = 50
 
 _Found = tuple[int, int, str, str]
@@ -63,9 +64,9 @@ def extract(content: bytes) -> tuple[bytes, tuple[LegacyDefect, ...]]:
     defects: dict[LegacyDefect, None] = {}
     position = 0
     for start, end, level, message in found:
-        if start < position or _is_quoted(quoted, start):
+        if start < position - _LINE_BREAK or _is_quoted(quoted, start):
             continue
-        kept.append(content[position:start])
+        kept.append(content[position : max(position, start)])
         position = end
         if len(defects) < _TOLD:
             defects[LegacyDefect(level=level, message=message)] = None
@@ -92,10 +93,10 @@ def _messages(
     marked_up: bool,
 ) -> Iterator[_Found]:
     starts = list(begins.finditer(content))
-    limits = [start.start() for start in starts[1:]] + [len(content)]
-    for start, limit in zip(starts, limits, strict=True):
+    for start, following in zip(starts, [*starts[1:], None], strict=False):
+        limit = following.start() if following else len(content)
         # A line break between two messages belongs to both.
-        window = min(limit + 2, start.end() + _LONGEST, len(content))
+        window = min(limit + _LINE_BREAK, start.end() + _LONGEST, len(content))
         end = ends.search(content, start.end(), window)
         if end is None:
             continue

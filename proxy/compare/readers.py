@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from proxy.compare.comparison import Kind
 from proxy.compare.findings import Findings
+from proxy.compare.html_compare import compare_html
 from proxy.compare.json_compare import compare_json
 from proxy.compare.reader import Body, Media, Reader
 from proxy.compare_policy import Severity
@@ -23,7 +24,7 @@ def compare_json_or_text(legacy: Body, new: Body, found: Findings) -> None:
 
 READERS: dict[Media, Reader] = {
     Media.JSON: compare_json_or_text,
-    Media.HTML: compare_bytes,
+    Media.HTML: compare_html,
     Media.FORM: compare_bytes,
     Media.XML: compare_bytes,
     Media.TEXT: compare_bytes,
