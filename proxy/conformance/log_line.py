@@ -10,7 +10,8 @@ from typing import Any
 # Apache's and nginx's `combined`, and `vhost_combined` with its server in front.
 _COMBINED = re.compile(
     r"(?:(?P<vhost>[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})? )?"
-    r"\S+ \S+ .*?\[[^\]]*\] "
+    # Client, identity and user, who may have a space in the name; then the time.
+    r"\S+ \S+ [^\s\"\[][^\"\[]* \[[^\]]*\] "
     r'"(?P<method>[A-Z-]+) (?P<target>(?:[^"\\]|\\.)*?) HTTP/[0-9.]+" (?P<status>[0-9]{3}) '
 )
 _ESCAPE = re.compile(r'\\(x[0-9A-Fa-f]{2}|["\\bnrtv])')

@@ -198,7 +198,7 @@ def test_what_is_not_sent_is_skipped_with_its_reason(request_: str, reason: str)
 
 
 def test_writes_are_sent_when_that_is_allowed() -> None:
-    text = "version: 1\ncases:\n  - name: one\n    request: {method: POST, url: /product/saw, body: x}\n"
+    text = ONE.replace("{url", "{method: POST, body: x, url")
     options = RunOptions(allow_writes=True)
     old, young = origins({b"/product/saw": http(201)}, {b"/product/saw": http(201)})
     with old, young:

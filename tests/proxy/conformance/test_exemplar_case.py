@@ -1,0 +1,71 @@
+"""Shadow exemplars become cases that say what they lack."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from proxy.conformance.exemplar_case import case_of
+
+EXEMPLAR: dict[str, Any] = {
+    "id": "e1",
+    "route": "product",
+    "method": "GET",
+    "target": "/product/saw?page=1",
+    "request_headers": [["Host", "shop.example"], ["Accept", "text/html"]],
+    "request_body": "",
+}
+
+
+def exemplar(**changes: object) -> dict[str, Any]:
+    return {**EXEMPLAR, **changes}
+
+
+def test_a_request_without_secrets_can_be_run() -> None:
+    case = case_of(EXEMPLAR)
+    assert case is not None
+    assert case.url == "http://shop.example/product/saw?page=1"
+    assert case.headers == (("accept", "text/html"),)
+    assert case.skip == ""
+    assert case.comment == "route product"
+
+
+@pytest.mark.parametrize(
+    ("changes", "needs"),
+    [
+        ({"target": "/product/saw?token=%5Bredacted%5D"}, "QUERY_TOKEN"),
+        ({"target": "/product/saw?x=[redacted]"}, "QUERY_X"),
+        ({"target": "/product/[redacted]"}, "PATH_TOKEN"),
+        ({"request_headers": [["Authorization", "[redacted]"]]}, "HEADER_AUTHORIZATION"),
+        ({"request_headers": [["Authorization", "Bearer abc"]]}, "HEADER_AUTHORIZATION"),
+        (
+            {"request_headers": [["Cookie", "PHPSESSID=[redacted]; a=1"]]},
+            "COOKIE_PHPSESSID, COOKIE_A",
+        ),
+        ({"request_headers": [["Cookie", "[redacted]"]]}, "COOKIE"),
+        ({"method": "POST", "request_body": '{"email": "[redacted]"}'}, "REQUEST_BODY"),
+    ],
+)
+def test_a_case_says_which_values_it_needs(changes: dict[str, Any], needs: str) -> None:
+    case = case_of(exemplar(**changes))
+    assert case is not None
+    assert case.skip.startswith(f"needs a value for {needs}:")
+    assert "redacted" not in f"{case.url} {case.headers} {case.body}"
+    for name in needs.split(", "):
+        assert f"${{{name}}}" in f"{case.url} {case.headers} {case.body}"
+
+
+def test_what_belongs_to_the_connection_is_left_out() -> None:
+    headers = [["X-Request-Id", "1"], ["traceparent", "00"], ["X-Forwarded-For", "192.0.2.1"]]
+    case = case_of(exemplar(request_headers=headers))
+    assert case is not None
+    assert case.headers == ()
+    kept = case_of(exemplar(request_headers=headers), frozenset({"x-request-id"}))
+    assert kept is not None
+    assert kept.headers == (("x-request-id", "1"),)
+
+
+@pytest.mark.parametrize("broken", [{}, {"method": "GET"}, {"method": "GET", "target": 7}])
+def test_what_holds_no_request_is_no_case(broken: dict[str, Any]) -> None:
+    assert case_of(broken) is None
