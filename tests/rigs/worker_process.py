@@ -26,9 +26,15 @@ class WorkerProcess:
     """Runs `python -m proxy.worker`, with the test as its supervisor. Use as a context manager."""
 
     def __init__(
-        self, routes: RouteFile, settings: Settings, *, descriptors: int | None = None
+        self,
+        routes: RouteFile,
+        settings: Settings,
+        *,
+        descriptors: int | None = None,
+        observer: str = "",
     ) -> None:
         self._routes, self._settings, self._descriptors = routes, settings, descriptors
+        self._observer = observer
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -48,7 +54,7 @@ class WorkerProcess:
                 pass_fds=(listener.fileno(), theirs.fileno()),
                 preexec_fn=self._limit,
             )
-        self._send(Start(worker=0, settings=self._settings))
+        self._send(Start(worker=0, settings=self._settings, observer=self._observer))
         self._send(Apply(revision=1, routes=self._routes, flags=NOTHING_SET))
         while not isinstance(self._receive(), Applied):
             pass

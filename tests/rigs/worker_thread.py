@@ -35,9 +35,15 @@ class WorkerThread:
     """Runs a `Worker`. Use as a context manager."""
 
     def __init__(
-        self, routes: RouteFile, settings: Settings, flags: FlagSnapshot = NOTHING_SET
+        self,
+        routes: RouteFile,
+        settings: Settings,
+        flags: FlagSnapshot = NOTHING_SET,
+        *,
+        observer: str = "",
     ) -> None:
         self._routes, self._flags, self._settings = routes, flags, settings
+        self._observer = observer
         self._revision = 0
         self._loop = uvloop.new_event_loop()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
@@ -55,7 +61,7 @@ class WorkerThread:
         return self
 
     async def _start(self) -> None:
-        self.worker = Worker(self._settings)
+        self.worker = Worker(self._settings, observer=self._observer)
         self._apply()
         self.worker.listen(self._listener)
 

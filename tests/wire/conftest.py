@@ -126,6 +126,7 @@ def make_wire() -> Iterator[MakeWire]:
             settings: Settings = SETTINGS,
             routes: RouteFile | Callable[[ScriptedOrigin], RouteFile] | None = None,
             flags: FlagSnapshot = NOTHING_SET,
+            observer: str = "",
             **upstream: Any,
         ) -> Wire:
             origin = stack.enter_context(ScriptedOrigin(script or answer(OK)))
@@ -133,7 +134,7 @@ def make_wire() -> Iterator[MakeWire]:
                 routes = all_to(origin.url, **({"timeouts": TIMEOUTS} | upstream))
             elif callable(routes):
                 routes = routes(origin)
-            proxy = stack.enter_context(WorkerThread(routes, settings, flags))
+            proxy = stack.enter_context(WorkerThread(routes, settings, flags, observer=observer))
             wire = Wire(origin, proxy)
             wires.append(wire)
             return wire

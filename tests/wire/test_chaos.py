@@ -15,8 +15,12 @@ import threading
 import time
 from collections import Counter
 from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import pytest
 
 from flags.snapshot import NOTHING_SET, FlagSnapshot
+from proxy.handover import Closed, Ended, Opened, Unpacker, Whole
 from proxy.http1.client_side import ClientConnection
 from proxy.http1.request import Request
 from proxy.http1.upstream_side import UpstreamConnection
@@ -34,7 +38,10 @@ from proxy.routing.route import (
     Upstream,
 )
 from proxy.settings import Deadlines, Settings
+from proxy.shadow_policy import DispatchAt, ObserverPolicy, ShadowPolicy, WriteMode
 from proxy.stages import Side, Stage
+from proxy.tee.copy import Copy
+from tests.rigs.scripted_observer import ScriptedObserver
 from tests.rigs.scripted_origin import Conversation, ScriptedOrigin
 from tests.rigs.worker_thread import CATCH_ALL, WorkerThread, all_to
 from tests.wire.message_bytes import in_chunks
@@ -55,7 +62,7 @@ DEADLINES = Deadlines(
     tunnel_idle=0.8,
 )
 TIMEOUTS = Timeouts(connect=0.5, first_byte=0.8, idle=0.8, queue=0.3, write=1.0)
-OBJECTS = (ClientConnection, UpstreamConnection, Journey, Request)
+OBJECTS = (ClientConnection, UpstreamConnection, Journey, Request, Copy)
 
 
 class Origin:
@@ -264,12 +271,62 @@ class Client:
             self.wrong.append(f"{first}..{self._next} was answered by {numbers}")
 
 
-def table(legacy: ScriptedOrigin, new: ScriptedOrigin, pool: Pool) -> RouteFile:
+class Onlooker:
+    """An observer that reads in fits and starts, leaves when it likes, and keeps count."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._lock = threading.Lock()
+        self.taken = 0
+
+    def watch(self, sock: socket.socket, over: threading.Event) -> None:
+        """Manner: one connection. What was not opened can be neither closed nor ended."""
+        dice = random.Random(self._seed)
+        unpacker, opened = Unpacker(), set()
+        while not over.is_set():
+            with self._lock:
+                self._seed += 1
+            match dice.randrange(60):
+                case 0:
+                    return
+                case 1:
+                    over.wait(dice.choice([0.01, 0.3]))
+                case _:
+                    pass
+            try:
+                data = sock.recv(dice.choice([100, 5000, 1 << 18]))
+            except OSError:
+                return
+            if not data:
+                return
+            for frame in unpacker.feed(data):
+                match frame:
+                    case Opened(request=request):
+                        assert request.id not in opened
+                        opened.add(request.id)
+                    case Closed(id=number) | Ended(id=number):
+                        opened.remove(number)
+                    case _:
+                        pass
+                with self._lock:
+                    self.taken += isinstance(frame, Opened | Whole)
+
+
+def table(
+    legacy: ScriptedOrigin, new: ScriptedOrigin, pool: Pool, sample: float = 0.0
+) -> RouteFile:
     """Two origins; some routes fall back. Another `pool` is another upstream to the worker."""
 
     def route(name: str, path: str, fallback: Fallback | None = None) -> Route:
         match = Match(path=PathMatch(kind=PathKind.PREFIX, value=path))
-        return Route(id=name, match=match, new="new", stage=Stage.LIVE, fallback=fallback)
+        shadow = ShadowPolicy(
+            sample=sample,
+            writes=WriteMode.RECORD,
+            dispatch=DispatchAt.CONCURRENT if fallback else DispatchAt.ON_RESPONSE,
+        )
+        return Route(
+            id=name, match=match, new="new", stage=Stage.LIVE, fallback=fallback, shadow=shadow
+        )
 
     return RouteFile(
         upstreams=(
@@ -290,6 +347,7 @@ def table(legacy: ScriptedOrigin, new: ScriptedOrigin, pool: Pool) -> RouteFile:
             route("page", "/new/page"),
             CATCH_ALL,
         ),
+        shadow=ObserverPolicy(max_body=100_000),
         revision="chaos",
     )
 
@@ -303,7 +361,8 @@ def alive() -> Counter[str]:
     return Counter(type(o).__name__ for o in gc.get_objects() if isinstance(o, OBJECTS))
 
 
-def test_under_chaos_everything_ends_and_nothing_is_left() -> None:
+@pytest.mark.parametrize("sample", [0.0, 1.0], ids=["alone", "shadowed"])
+def test_under_chaos_everything_ends_and_nothing_is_left(sample: float, tmp_path: Path) -> None:
     with ScriptedOrigin() as origin, WorkerThread(all_to(origin.url), Settings()):
         pass  # what libuv opens once in a process is no leak
     before, alive_before = descriptors(), alive()
@@ -312,10 +371,13 @@ def test_under_chaos_everything_ends_and_nothing_is_left() -> None:
     with ExitStack() as stack:
         legacy, new = (stack.enter_context(ScriptedOrigin(s.play)) for s in scripts)
         pools = [Pool(connections=6, waiting=20, idle_seconds=0.4), Pool(connections=5, waiting=20)]
+        onlooker = Onlooker(SEED)
+        observer = stack.enter_context(ScriptedObserver(tmp_path / "observer", onlooker.watch))
         proxy = stack.enter_context(
             WorkerThread(
-                table(legacy, new, pools[0]),
+                table(legacy, new, pools[0], sample),
                 Settings(deadlines=DEADLINES, access_log="off", state_max_age=0),
+                observer=str(observer.path) if sample else "",
             )
         )
         until = time.monotonic() + SECONDS
@@ -327,9 +389,17 @@ def test_under_chaos_everything_ends_and_nothing_is_left() -> None:
             threading.Event().wait(dice.uniform(0.05, 0.4))
             match dice.randrange(4):
                 case 0:
-                    proxy.change(flags=dice.choice([NOTHING_SET, FlagSnapshot(rollback_all=True)]))
+                    proxy.change(
+                        flags=dice.choice(
+                            [
+                                NOTHING_SET,
+                                FlagSnapshot(rollback_all=True),
+                                FlagSnapshot(shadow_paused=True),
+                            ]
+                        )
+                    )
                 case 1:
-                    proxy.change(routes=table(legacy, new, dice.choice(pools)))
+                    proxy.change(routes=table(legacy, new, dice.choice(pools), sample))
                 case 2:
                     proxy.ask(lambda: time.sleep(0.2))
                 case _:
@@ -359,6 +429,15 @@ def test_under_chaos_everything_ends_and_nothing_is_left() -> None:
             threading.Event().wait(0.02)
         assert proxy.ask(left) == (0,) * 7
         assert proxy.unhandled == []
+        books = proxy.ask(proxy.worker.books.all)
+        assert [b for b in books if b.under_way != 0] == []
+        assert proxy.ask(lambda: proxy.worker.outlet.held) == 0
+        assert onlooker.taken <= sum(b.handed for b in books)
+        if sample:
+            # Much was handed over, some was not, and some of what was opened never closed.
+            assert onlooker.taken > 100
+            assert {o.value for b in books for o, _ in b.ended} == {"shed", "aborted"}
+            assert observer.connections > 2
         # The chaos was one: most of it came through, and much of it did not.
         assert sum(client.connections for client in clients) > 100
         assert sum(client.answers for client in clients) > 100
