@@ -67,6 +67,9 @@ def run(args: argparse.Namespace) -> int:
     ]
     print(table(("worker", "process", "state", "up", "revision"), rows))
     print(f"observer: {_observer(status['observer'])}")
+    for pause in status["shadow_pauses"]:
+        print(bad(f"shadow traffic is paused by {_pause(pause)}"))
+        print(f"    ends with: {pause['lift']}")
     if status["endpoints"]:
         print()
         health = [
@@ -82,6 +85,12 @@ def _observer(view: Mapping[str, Any]) -> str:
         text = f"{view['state']}: {view['why']}"
         return bad(text) if view["state"] == "down" else text
     return f"{view['state']}, process {view['pid']}, up {view['uptime_seconds']:.0f} s"
+
+
+def _pause(pause: Mapping[str, Any]) -> str:
+    if pause["by"] == "file":
+        return "the kill switch in routes.yaml"
+    return f"{pause['actor']} since {pause['since']}: {pause['reason']}"
 
 
 def _print_problems(file: Mapping[str, Any]) -> None:

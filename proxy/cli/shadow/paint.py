@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from proxy.cli.output import coloured
+from proxy.cli.shadow.words import printable
 from proxy.evidence.report import VerdictState
 
 
@@ -57,7 +58,7 @@ class Paint:
             case "major":
                 return self.open(word)
             case _:
-                return word
+                return printable(word)
 
     def _in(self, style: str, text: str) -> str:
         return f"\x1b[{style}m{text}\x1b[0m" if self.on and text else text

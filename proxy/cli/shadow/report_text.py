@@ -22,7 +22,7 @@ def report_text(reports: Sequence[RouteReport], paint: Paint) -> str:
     limits = dict.fromkeys(line for report in reports for line in report.limits)
     if limits:
         said = [paint.dim("What these figures do not say:")]
-        blocks.append("\n".join((*said, *(paint.dim(f"  - {line}") for line in limits))))
+        blocks.append("\n".join((*said, *(paint.dim(f"  - {printable(line)}") for line in limits))))
     return "\n\n".join(blocks)
 
 
@@ -53,8 +53,8 @@ def _rest(report: RouteReport) -> str:
 
 
 def _route(report: RouteReport, paint: Paint) -> Iterator[str]:
-    stage = f"  stage {report.stage}" if report.stage else ""
-    yield f"{paint.bold(report.route)}  {paint.verdict(report.verdict)}{paint.dim(stage)}"
+    stage = paint.dim(f"  stage {printable(report.stage)}") if report.stage else ""
+    yield f"{paint.bold(printable(report.route))}  {paint.verdict(report.verdict)}{stage}"
     for reason in report.reasons:
         yield f"  {printable(reason)}"
     if report.verdict is VerdictState.NEED_MORE_DATA:
@@ -109,7 +109,7 @@ def _cause(cause: CauseReport, compared: int, paint: Paint) -> Iterator[str]:
     if cause.example and cause.example != cause.explanation:
         yield f"    e.g. {printable(cause.example)}"
     seen = f"{moment(cause.first_seen)} to {moment(cause.last_seen)}"
-    yield paint.dim(f"    {cause.fingerprint}, {seen}")
+    yield paint.dim(f"    {printable(cause.fingerprint)}, {seen}")
     if cause.triage or cause.ticket:
         yield f"    triaged: {printable(' '.join(filter(None, (cause.ticket, cause.triage))))}"
     if cause.exemplars:
@@ -129,7 +129,7 @@ def _noise(noise: Sequence[NoiseReport], paint: Paint) -> Iterator[str]:
     yield ""
     yield "  asked twice, legacy says of"
     for each in told:
-        yield f"  {printable(each.path)}: {each.call}, {noise_counts(each)}"
+        yield f"  {printable(each.path)}: {printable(each.call)}, {noise_counts(each)}"
         if each.automatic:
             yield paint.dim("    in force: a field that is known to change with every answer")
         elif each.proposal:

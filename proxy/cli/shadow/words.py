@@ -91,5 +91,14 @@ def _yaml(key: str, value: object) -> str:
         return value
     if _PLAIN_YAML.fullmatch(value) and value.lower() not in _NO_WORDS:
         return value
-    # JSON's quoted text is YAML's, and ASCII.
-    return json.dumps(value)
+    return '"' + "".join(map(_quotable, value)) + '"'
+
+
+def _quotable(character: str) -> str:
+    """One character between YAML's double quotes. JSON's surrogate pairs would be two to YAML."""
+    if character in '"\\':
+        return f"\\{character}"
+    if character.isprintable():
+        return character
+    point = ord(character)
+    return f"\\x{point:02x}" if point < 256 else f"\\U{point:08x}"
