@@ -34,6 +34,12 @@ class Document:
     value: Json
 
     @property
+    def colons(self) -> int:
+        """How many colons it has, those that are escaped included."""
+        text = self.text
+        return text.count(":") + text.count("\\u003a") + text.count("\\u003A")
+
+    @property
     def constants(self) -> int:
         """How often NaN and Infinity stand in it, which only some parsers take."""
         if "NaN" not in self.text and "Infinity" not in self.text:
@@ -70,7 +76,8 @@ def parse(content: bytes, charset: str, limits: CompareLimits) -> Document:
         text = text_of(content, charset)
     text = text.removeprefix("\ufeff")
     openings = text.count("{") + text.count("[")
-    if openings + text.count(",") > limits.nodes:
+    # At most so many values; a comma inside a text counts as well.
+    if openings + text.count(",") + 1 > limits.nodes:
         raise Incomparable("nodes")
     try:
         value = _DECODER.decode(text)

@@ -59,14 +59,14 @@ def _compare_bodies(legacy: Answer, new: Answer, found: Findings) -> Comparison:
         new_content = decoded(new.body, new_coding, found.policy.limits)
     except Incomparable as reason:
         return found.finish(incomparable=reason.reason)
-    if coding != new_coding:
-        _note_codings(coding, new_coding, found)
     shape = shape_of(kind, content)
     new_kind, new_charset = parameters(new_content_type)
     content, defects = extract(content)
     if defects:
         # Where both are legacy (a re-probe), both have them.
-        new_content, _ = extract(new_content)
+        new_content, new_defects = extract(new_content)
+        if new_defects != defects:
+            found.used("php:message", "body", len(defects))
     if content == new_content:
         return found.finish(defects=defects, shape=shape)
     media, new_media = common_media(named(kind), named(new_kind), content, new_content)
@@ -93,15 +93,6 @@ def _described(headers: tuple[Header, ...]) -> tuple[bytes, bytes]:
         elif length == 12 and name.lower() == b"content-type":
             content_type = value
     return coding, content_type
-
-
-def _note_codings(coding: bytes, new_coding: bytes, found: Findings) -> None:
-    path = "header:content-encoding"
-    found.record(
-        *(path, path, Kind.HEADER, Severity.MINOR),
-        *(coding.decode("latin-1") or None, new_coding.decode("latin-1") or None),
-        *("content_coding", "the same content is packed in another way"),
-    )
 
 
 def _note_media(media: Media, new_media: Media, found: Findings) -> None:
