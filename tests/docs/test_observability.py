@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from proxy.observer_tally import OBSERVER_CATALOGUE
 from proxy.supervision.catalogue import SUPERVISOR_CATALOGUE
 from proxy.tally import CATALOGUE, Metric
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "observability.md").read_text()
-METRICS = (*CATALOGUE, *SUPERVISOR_CATALOGUE)
+METRICS = (*CATALOGUE, *OBSERVER_CATALOGUE, *SUPERVISOR_CATALOGUE)
 LEVELS = {"info", "warning", "error"}
 
 
@@ -28,7 +29,7 @@ def test_the_page_names_no_metric_that_there_is_not() -> None:
 
 
 def logged_events() -> set[str]:
-    """Every event that the control plane or a worker can log, read from the code."""
+    """Every event that a process of figway can log, read from the code."""
     events: set[str] = set()
     files = [
         ROOT / "proxy" / "cli" / "serve.py",
@@ -36,6 +37,7 @@ def logged_events() -> set[str]:
         ROOT / "proxy" / "accounts.py",
         *(ROOT / "proxy" / "supervision").glob("*.py"),
         *(ROOT / "proxy" / "admin").glob("*.py"),
+        *(ROOT / "proxy" / "observer").glob("*.py"),
     ]
     for path in files:
         for node in ast.walk(ast.parse(path.read_text())):
@@ -50,6 +52,10 @@ def logged_events() -> set[str]:
                     func=ast.Attribute(attr="_on_disk"), args=[ast.Constant(value=str(event)), *_]
                 ):
                     events.add(event)
+                # The observer's, with or without its level in front.
+                case ast.Call(func=ast.Attribute(attr="_tell") | ast.Name(id="tell"), args=args):
+                    words = [str(arg.value) for arg in args if isinstance(arg, ast.Constant)]
+                    events.update(word for word in words if word not in LEVELS)
                 case ast.Dict(keys=keys, values=values):
                     events |= {
                         str(value.value)

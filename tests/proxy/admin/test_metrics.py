@@ -9,9 +9,11 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as prometheus
 
 from proxy.admin.metrics import render
+from proxy.observer_tally import OBSERVER_CATALOGUE
 from proxy.supervision.catalogue import SUPERVISOR_CATALOGUE
 from proxy.tally import BUCKETS, CATALOGUE, HistogramSeries, Kind, Series, TallySnapshot
 
+CATALOGUES = (*CATALOGUE, *OBSERVER_CATALOGUE, *SUPERVISOR_CATALOGUE)
 TALLY = TallySnapshot(
     series=(
         Series(
@@ -42,10 +44,10 @@ SUPERVISOR = (
         pytest.param("application/openmetrics-text; version=1.0.0", open_metrics, id="openmetrics"),
     ],
 )
-def test_every_metric_of_both_catalogues_is_there_once(accept: str, parser: Any) -> None:
+def test_every_metric_of_every_catalogue_is_there_once(accept: str, parser: Any) -> None:
     page = render(TALLY, SUPERVISOR, accept)
     families = list(parser(page.text.decode()))
-    expected = {m.name.removesuffix("_total") for m in (*CATALOGUE, *SUPERVISOR_CATALOGUE)}
+    expected = {m.name.removesuffix("_total") for m in CATALOGUES}
     assert sorted(f.name for f in families) == sorted(expected)
     assert b"figway_unheard_of" not in page.text
 
@@ -70,7 +72,7 @@ def test_numbers_and_labels_come_out_as_counted() -> None:
 
 
 def test_names_follow_the_conventions() -> None:
-    for metric in (*CATALOGUE, *SUPERVISOR_CATALOGUE):
+    for metric in CATALOGUES:
         assert metric.name.startswith("figway_")
         assert metric.name.endswith("_total") == (metric.kind is Kind.COUNTER)
         assert metric.help.endswith(".")
