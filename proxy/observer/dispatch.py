@@ -63,6 +63,7 @@ class Dispatch:
         self._budgets = Budgets()
         self._held = 0
         self._asking = 0
+        self._closed = False
         self._idle = asyncio.Event()
         self._idle.set()
         # Workers by boot: process ids, for those whose connection has ended.
@@ -184,7 +185,7 @@ class Dispatch:
     # Turns.
 
     def _start_more(self) -> None:
-        while self._queue and self._asking < self._terms.policy.concurrency:
+        while not self._closed and self._queue and self._asking < self._terms.policy.concurrency:
             hand = self._queue.popleft()
             if hand.settled:
                 continue
@@ -259,6 +260,13 @@ class Dispatch:
                 self._settle(hand, Ending(Outcome.SHED, "observer_lost"))
             return False
         return True
+
+    def close(self) -> None:
+        """Work on nothing any more; what is in hand is left as it is."""
+        self._closed = True
+        for hand in self._at_work:
+            if hand.task is not None:
+                hand.task.cancel()
 
     def shed_queue(self, why: str) -> None:
         """Settle what waits: it may not be sent any more."""

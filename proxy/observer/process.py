@@ -180,6 +180,7 @@ class Observer:
             self.intake.stop()
         self.lag.stop()
         self.intake.close()
+        self.dispatch.close()
         self.upstreams.close()
         self.comparer.close()
 

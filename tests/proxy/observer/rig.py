@@ -352,3 +352,4 @@ async def rig(
             for player in made.players:
                 player.socket.close()
             observer.close()
+            await made.until(lambda: not observer.dispatch.at_work)
