@@ -247,6 +247,8 @@ class CaseItem(pytest.Item):
         self._case = case
         self._runner = runner
         self.add_marker(MARK)
+        if case.skip:
+            self.add_marker(pytest.mark.skip(reason=case.skip))
 
     def runtest(self) -> None:
         """Ask both sides and compare."""
