@@ -24,7 +24,7 @@ class Op(StrEnum):
     EXPECTED = "expected"
     # Same kind of value: uuid, hex of one length, ISO time, integer, same length and characters.
     SHAPE = "shape"
-    # Two points in time within `tolerance` seconds.
+    # Two points in time within `tolerance` seconds, or texts that differ in nothing but such.
     DATETIME = "datetime"
     # Two numbers within `absolute` or `relative`.
     NUMBER = "number"

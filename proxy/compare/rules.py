@@ -7,6 +7,7 @@ from proxy.compare.numbers import near
 from proxy.compare.rule_tree import NamedRule
 from proxy.compare.scalars import Scalar, same_for_php
 from proxy.compare.shapes import same_shape
+from proxy.compare.token_causes import distance_inside
 from proxy.compare_policy import Op
 
 
@@ -48,9 +49,12 @@ def _accepts(rule: NamedRule, legacy: Scalar, new: Scalar, bijections: Bijection
             return same_shape(legacy, new)
         case Op.DATETIME:
             one, other = instant(legacy), instant(new)
-            return (
-                one is not None and other is not None and (abs(one - other) <= rule.rule.tolerance)
-            )
+            if one is not None and other is not None:
+                return abs(one - other) <= rule.rule.tolerance
+            if not isinstance(legacy, str) or not isinstance(new, str):
+                return False
+            distance = distance_inside(legacy, new)
+            return distance is not None and distance <= rule.rule.tolerance
         case Op.NUMBER:
             return near(legacy, new, rule.rule.absolute, rule.rule.relative)
         case Op.BIJECTION:

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from proxy.compare.amounts import infer_numbers
 from proxy.compare.inference import NOTHING, Inference
-from proxy.compare.moments import ANYWHERE, epoch, moment
+from proxy.compare.moments import ANYWHERE, epoch, instant, moment
 from proxy.compare.numbers import number
 from proxy.compare.time_causes import infer_moments
 
@@ -39,6 +39,27 @@ def infer_tokens(legacy: str, new: str) -> Inference:
             return NOTHING
         cause = found
     return cause
+
+
+def distance_inside(legacy: str, new: str) -> float | None:
+    """How far the points in time of two texts lie apart (seconds) that are else equal.
+
+    None where anything else differs, or nothing. `/cron.php?now=1795363181` is such a text.
+    """
+    if len(legacy) > _LONGEST or len(new) > _LONGEST:
+        return None
+    one, other = _tokens(legacy), _tokens(new)
+    if one[0] != other[0]:
+        return None
+    largest: float | None = None
+    for left, right in zip(one[1], other[1], strict=True):
+        if left == right:
+            continue
+        first, second = instant(left), instant(right)
+        if first is None or second is None:
+            return None
+        largest = max(largest or 0.0, abs(first - second))
+    return largest
 
 
 def _tokens(text: str) -> tuple[list[str], list[str]]:

@@ -47,6 +47,8 @@ _ISO_TIME = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d)(?::(\d\d)(\.\d{1,9})?)?\s?(Z|[+-]\d\d:?\d\d)?",
     re.ASCII,
 )
+# The same, or seconds since 1970, inside a text.
+_TIME_INSIDE = re.compile(rf"{_ISO_TIME.pattern}|(?<![\w.])[1-3]\d{{9}}(?![\w.])", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +61,8 @@ class PairShape:
     uuid: bool = True
     # Number of hexadecimal digits; None when not all are hexadecimal of one length.
     hexadecimal: int | None = None
-    # Largest distance of two points in time, seconds; None when not all are points in time.
+    # Largest distance of two points in time, seconds; None when not all are points in time, or
+    # texts that differ in nothing else.
     time_distance: float | None = None
     # Largest distance of two integers; None when not all are integers.
     integer_distance: int | None = None
@@ -96,7 +99,6 @@ def shape_of_pair(kind: str, legacy: str | None, again: str | None) -> PairShape
         return PairShape(pairs=1, kinds=kinds, uuid=False, hidden=True)
     same_length = len(one) == len(other)
     classes = {_classes(one), _classes(other)}
-    times = [_instant(one), _instant(other)]
     integers = _INTEGER.fullmatch(one) and _INTEGER.fullmatch(other)
     hexadecimal = same_length and _HEXADECIMAL.fullmatch(one) and _HEXADECIMAL.fullmatch(other)
     return PairShape(
@@ -104,9 +106,7 @@ def shape_of_pair(kind: str, legacy: str | None, again: str | None) -> PairShape
         kinds=kinds,
         uuid=bool(_UUID.fullmatch(one) and _UUID.fullmatch(other)),
         hexadecimal=len(one) if hexadecimal else None,
-        time_distance=(
-            abs(times[0] - times[1]) if times[0] is not None and times[1] is not None else None
-        ),
+        time_distance=_time_distance(one, other),
         integer_distance=abs(int(one) - int(other)) if integers else None,
         length=len(one) if same_length else None,
         # Which classes occur in one of two random tokens is chance: both together count.
@@ -257,6 +257,30 @@ def _instant(text: str) -> float | None:
         return None if parsed is None else float(mktime_tz(parsed))
     except (ValueError, OverflowError):
         return None
+
+
+def _time_distance(one: str, other: str) -> float | None:
+    first, second = _instant(one), _instant(other)
+    if first is not None and second is not None:
+        return abs(first - second)
+    # Not the values themselves, then times that stand in them: `/cron.php?now=1795363181`.
+    (between, times), (between_too, times_too) = _times_in(one), _times_in(other)
+    if between != between_too or not any(between):
+        return None
+    largest = max((abs(a - b) for a, b in zip(times, times_too, strict=True)), default=0.0)
+    return largest if 0 < largest <= WIDEST_TIME else None
+
+
+def _times_in(text: str) -> tuple[list[str], list[float]]:
+    """The points in time that stand in a text, and what stands around them."""
+    between, times, end = [], [], 0
+    for found in _TIME_INSIDE.finditer(text):
+        time = float(found[0]) if found[0].isdigit() else _instant(found[0])
+        if time is not None:
+            between.append(text[end : found.start()])
+            times.append(time)
+            end = found.end()
+    return [*between, text[end:]], times
 
 
 def _largest(one: _Number | None, other: _Number | None) -> _Number | None:

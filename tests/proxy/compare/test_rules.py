@@ -94,6 +94,30 @@ def test_elements_are_matched_while_walking(path: str, places: set[str]) -> None
             id="timestamp-and-text",
         ),
         pytest.param(Op.DATETIME, {"tolerance": 9e9}, "soon", "now", False, id="no-moments"),
+        pytest.param(
+            *(Op.DATETIME, {"tolerance": 1.0}, "/cron?id=a&1795363181", "/cron?id=a&1795363182"),
+            True,
+            id="timestamp-in-a-text",
+        ),
+        pytest.param(
+            *(Op.DATETIME, {"tolerance": 1.0}, "/cron?id=a&1795363181", "/cron?id=a&1795363183"),
+            False,
+            id="timestamp-in-a-text-beyond",
+        ),
+        pytest.param(
+            *(Op.DATETIME, {"tolerance": 9e9}, "/cron?id=a&1795363181", "/cron?id=b&1795363181"),
+            False,
+            id="something-else-in-the-text",
+        ),
+        pytest.param(
+            *(Op.DATETIME, {"tolerance": 9e9}, "3 left at 10:00", "2 left at 10:00", False),
+            id="a-number-in-a-text",
+        ),
+        pytest.param(
+            *(Op.DATETIME, {"tolerance": 60.0}),
+            *("Made 2026-01-05 10:00:01, cached", "Made 2026-01-05 10:00:40, cached", True),
+            id="date-in-a-text",
+        ),
         pytest.param(Op.NUMBER, {"absolute": Decimal("0.005")}, 1.0, 1.005, True, id="absolute"),
         pytest.param(
             Op.NUMBER, {"absolute": Decimal("0.005")}, 1.0, 1.0051, False, id="beyond-absolute"

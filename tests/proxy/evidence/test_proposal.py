@@ -65,6 +65,16 @@ def shape_of(pairs: Pairs) -> PairShape:
             id="HTTP date",
         ),
         pytest.param(
+            [
+                ("facet", "/cron.php?id=start&1795363181", "/cron.php?id=start&1795363182"),
+                ("facet", "/cron.php?id=a&1795363181", "/cron.php?id=a&1795363183"),
+                ("facet", "at 2026-03-01 10:00:00, by us", "at 2026-03-01 10:00:01, by us"),
+            ],
+            Rule(path=PATH, op=Op.DATETIME, tolerance=2.0),
+            "points in time within 2 s",
+            id="times that stand in texts",
+        ),
+        pytest.param(
             [("value", "2026-03-01T10:00:00Z", "2031-03-01T10:00:00Z")] * 3,
             Rule(path=PATH, op=Op.SHAPE),
             "any point in time",
@@ -108,6 +118,22 @@ def test_the_narrowest_comparator_is_proposed(pairs: Pairs, rule: Rule, accepts:
         pytest.param(PATH, [*UUIDS, ("missing", "x", None)], "structural", id="missing"),
         pytest.param(PATH, [("type", "1", '"1"')] * 3, "structural", id="type"),
         pytest.param("status", [("status", "200", "503")] * 3, "structural", id="status"),
+        pytest.param(
+            PATH,
+            [
+                ("facet", "/a?1795363181", "/a?1795363182"),
+                ("facet", "/b/c?1795363181", "/d/c?1795363182"),
+                ("facet", "/a?1795363181", "/a?1795363182"),
+            ],
+            "over-broad",
+            id="more than the time in a text",
+        ),
+        pytest.param(
+            PATH,
+            [("facet", "/a?1795363181", "/a?1795463182"), *([("facet", "/b?17", "/b?19")] * 2)],
+            "over-broad",
+            id="days apart in a text",
+        ),
         pytest.param(PATH, [("length", "3", "4")] * 3, "array length", id="array length"),
         pytest.param("$", UUIDS, "over-broad", id="the whole body"),
         pytest.param("html:text", [("facet", "a b", "a c")] * 3, "over-broad", id="all text"),
