@@ -45,8 +45,10 @@ class EvidenceDesk:
 
     async def report(self, route: str = "") -> object:
         """What the evidence says of one route, or of all."""
-        answer = await self._ask("report", {"route": route} if route else {})
-        return self._with_stages(answer)
+        answer = self._with_stages(await self._ask("report", {"route": route} if route else {}))
+        if route and isinstance(answer, dict) and not answer.get("routes"):
+            self._check(route)
+        return answer
 
     async def show(self, number: str) -> object:
         """One exemplar, whole."""
@@ -98,13 +100,16 @@ class EvidenceDesk:
         )
         return answer
 
+    def _check(self, route: str) -> None:
+        known(route, (each.id for each in self._file().routes), "route")
+
     async def _ask(self, what: str, params: Mapping[str, object]) -> object:
         status, answer = await self._observer.ask(what, params)
         if status == 200:
             return answer
         if status == 404 and "route" in params:
             # A route without evidence and a name that was misspelt need different words.
-            known(str(params["route"]), (each.id for each in self._file().routes), "route")
+            self._check(str(params["route"]))
         detail = answer.get("detail") if isinstance(answer, dict) else None
         raise Refused(
             _KINDS.get(status, Refusal.UNAVAILABLE),

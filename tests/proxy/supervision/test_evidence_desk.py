@@ -141,6 +141,15 @@ async def test_a_misspelt_route_is_told_from_one_without_evidence(
         await desk.rules("pgae")
 
 
+async def test_no_evidence_of_a_route_is_an_empty_report_and_of_no_route_is_none(
+    desk: EvidenceDesk, observer: FakeObserver
+) -> None:
+    observer.body = {"routes": []}
+    assert await desk.report("page") == {"routes": []}
+    with pytest.raises(Refused, match="there is no route 'pgae'"):
+        await desk.report("pgae")
+
+
 async def test_a_triage_is_audited_once_it_is_done(
     desk: EvidenceDesk, observer: FakeObserver, audit: Path
 ) -> None:
