@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -50,6 +51,11 @@ FRESH_SECONDS = 2.0
 DEFECT = "defect"
 
 _Answer = TypeVar("_Answer")
+# Of sqlite3's errors, those that say that we asked for something impossible.
+_OURS = (
+    *(sqlite3.InterfaceError, sqlite3.ProgrammingError, sqlite3.DataError),
+    sqlite3.IntegrityError,
+)
 _REASONS = {
     sqlite3.SQLITE_BUSY: "locked",
     sqlite3.SQLITE_LOCKED: "locked",
@@ -178,6 +184,8 @@ class EvidenceStore:
     def flush(self, timeout: float = 5.0) -> bool:
         """Wait until everything handed over before is written; False when it is not."""
         with self._state:
+            # Counts as work, so that after a failure it is worth another try.
+            self._given += 1
             given = self._given
             self._hurry = True
             self._state.notify_all()
@@ -298,20 +306,21 @@ class EvidenceStore:
 
     def _turns(self) -> Iterator[bool]:
         """Wait for work; gives whether maintenance is due. Ends when the store is closed."""
-        since = 0.0
+        due_at = time.monotonic() + MAINTENANCE_SECONDS
         while True:
             with self._state:
-                wait = RETRY_SECONDS if self._error else MAINTENANCE_SECONDS - since
-                woken = self._state.wait_for(self._has_work, wait)
-                if not woken:
-                    since += wait
-                elif not self._closing and not self._hurry:
+                wait = max(0.0, due_at - time.monotonic())
+                woken = self._state.wait_for(
+                    self._has_work, min(wait, RETRY_SECONDS) if self._error else wait
+                )
+                if woken and not self._closing and not self._hurry:
+                    # What comes now goes into the same transaction.
                     self._state.wait_for(lambda: self._hurry or self._closing, GATHER_SECONDS)
-                    since += GATHER_SECONDS
                 if self._closing:
                     return
-            due = since >= MAINTENANCE_SECONDS
-            since = 0.0 if due else since
+            due = time.monotonic() >= due_at
+            if due:
+                due_at = time.monotonic() + MAINTENANCE_SECONDS
             yield due
 
     def _has_work(self) -> bool:
@@ -418,6 +427,8 @@ class EvidenceStore:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, _OURS):
+        return DEFECT
     if isinstance(error, sqlite3.Error):
         return _REASONS.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, "database")
     return "io"

@@ -34,13 +34,14 @@ def enter_ledger(
     """Enter totals of live workers, and see whether they agree with what was settled."""
     for row in rows:
         known = db.execute(
-            "SELECT own_details, ineligible, settled, unsampled FROM books"
+            "SELECT own_details, ineligible, settled, unsampled, heard FROM books"
             " WHERE boot = ? AND route = ?",
             (row.boot, row.route),
         ).fetchone()
-        # A boot nobody has books of: the database was lost, and with it what was settled.
-        new = known is None
-        own_before, ineligible_before, settled, unsampled = known or ("{}", "{}", 0, 0)
+        own_before, ineligible_before, settled, unsampled, heard = known or ("{}", "{}", 0, 0, None)
+        # A boot that was never heard of: if it is not new, the database was lost, and with it what
+        # was settled.
+        new = heard is None
         own = {f"{outcome.value}:{detail}": count for outcome, detail, count in row.own}
         _add_own(db, row, own, json.loads(own_before), current_epoch)
         _add_ineligible(db, row, json.loads(ineligible_before))

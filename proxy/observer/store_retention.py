@@ -21,7 +21,9 @@ FULL = 0.95
 # Down to this share space is made.
 ROOMY = 0.85
 # Rows deleted in one go, so that the writer's transactions stay short.
-PORTION = 500
+PORTION = 100
+# Pages given back to the disk in one round.
+VACUUM_PAGES = 4_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +42,7 @@ class Retention:
         while used_bytes(db) > ROOMY * self.max_store:
             if not _within(db, lambda: _delete_oldest(db)):
                 break
-        db.execute(f"PRAGMA incremental_vacuum({PORTION * 8})").fetchall()
+        db.execute(f"PRAGMA incremental_vacuum({VACUUM_PAGES})").fetchall()
 
     def is_full(self, db: sqlite3.Connection) -> bool:
         """Whether there is only space for counters."""

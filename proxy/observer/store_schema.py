@@ -118,6 +118,7 @@ def open_for_writing(path: Path) -> tuple[sqlite3.Connection, Path | None]:
         if not is_corrupt(error):
             raise
     aside = set_aside(path)
+    _keep_private(path)
     return _prepared(path), aside
 
 

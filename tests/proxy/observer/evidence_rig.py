@@ -114,7 +114,7 @@ def mismatch(
 ) -> Settled:
     """A mismatch with one cause, and an exemplar of it."""
     id = f"{number:032x}"
-    return end(
+    found = end(
         number,
         outcome=Outcome.MISMATCH,
         detail=severity.value,
@@ -131,8 +131,8 @@ def mismatch(
             ),
         ),
         exemplar=exemplar(id) if with_exemplar else None,
-        **changed,
     )
+    return replace(found, **changed)
 
 
 def exemplar(id: str, *, size: int = 40) -> Exemplar:

@@ -1,4 +1,4 @@
-"""The evidence store: what is handed over comes out of the report, exactly, also after a restart."""
+"""The evidence store: what is handed over comes out of the report, also after a restart."""
 
 from __future__ import annotations
 
