@@ -5,11 +5,11 @@ from __future__ import annotations
 from decimal import Decimal
 
 from proxy.compare.inference import NOTHING, Inference
-from proxy.compare.numbers import difference, places, quotient
+from proxy.compare.numbers import difference, places
 from proxy.compare_policy import Severity
 
-# Cents and euros, grams and kilograms, and their thousands.
-_SCALES = (100, 1000, 1_000_000)
+# Cents and euros, grams and kilograms, and their thousands: zeros of the factor.
+_SCALES = frozenset({2, 3, 6})
 # So close are two ways of reckoning with doubles (2^-53 is 1.1e-16).
 _NOISE = Decimal("1e-12")
 _NOISY_PLACES = 12
@@ -46,12 +46,13 @@ _MINOR = Severity.MINOR
 def _infer_scale(legacy: Decimal, new: Decimal) -> Inference:
     if legacy == 0 or new == 0:
         return NOTHING
-    for scale in _SCALES:
-        if quotient(new, legacy) == scale:
-            return Inference(f"scale:{scale}", f"the new number is {scale} times the legacy one")
-        if quotient(legacy, new) == scale:
-            return Inference(f"scale:1/{scale}", f"the legacy number is {scale} times the new one")
-    return NOTHING
+    zeros = new.adjusted() - legacy.adjusted()
+    if abs(zeros) not in _SCALES or new.scaleb(-zeros) != legacy:
+        return NOTHING
+    scale = 10 ** abs(zeros)
+    if zeros > 0:
+        return Inference(f"scale:{scale}", f"the new number is {scale} times the legacy one")
+    return Inference(f"scale:1/{scale}", f"the legacy number is {scale} times the new one")
 
 
 def _places_used(value: Decimal) -> int:

@@ -34,7 +34,12 @@ _USUAL = {
 def infer(legacy: object, new: object) -> Inference:
     """The cause of two different scalars: JSON values, or texts."""
     if type(legacy) is str and type(new) is str:
-        return infer_texts(legacy, new) or infer_tokens(legacy, new) or NOTHING
+        one, other = moment(legacy), moment(new)
+        if one is not None and other is not None:
+            timed = infer_moments(one, other)
+            if timed.cause:
+                return timed
+        return infer_texts(legacy, new) or infer_tokens(legacy, new)
     if type(legacy) is bytes and type(new) is bytes:
         return _infer_numbers(legacy, new)
     if type(legacy) is not type(new):
@@ -74,7 +79,7 @@ def _infer_types(legacy: object, new: object) -> Inference:
     if not isinstance(text, str) or not isinstance(lexeme, bytes):
         return NOTHING
     value = number(lexeme)
-    if value is not None and value in amounts_of(text.strip()):
+    if value is not None and (text == lexeme.decode("ascii") or value in amounts_of(text.strip())):
         kind = "int" if text.lstrip("+-").isdigit() and lexeme.lstrip(b"-").isdigit() else "number"
         if isinstance(legacy, str):
             return Inference(f"string_to_{kind}", "a number in quotes became a number")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from proxy.compare.calendar import days_of
 
@@ -51,6 +52,7 @@ _ZONES = {
 }
 # Seconds from 2001-09-09 (ten digits) to 2106; as milliseconds too.
 _EPOCH = re.compile(r"([1-3]\d{9}|4[0-2]\d{8})(?:(\d{3})|\.(\d{1,9}))?", re.ASCII).fullmatch
+_DIGIT = re.compile(r"\d", re.ASCII).search
 _LONGEST = 64
 
 
@@ -73,9 +75,10 @@ class Moment:
         return self.wall - (self.zone or 0)
 
 
+@lru_cache(maxsize=2048)
 def moment(text: str) -> Moment | None:
     """The moment that a whole text spells; None if it spells none."""
-    if len(text) > _LONGEST or not any(character in "0123456789" for character in text):
+    if len(text) > _LONGEST or _DIGIT(text) is None:
         return None
     text = text.strip()
     for pattern in _WHOLE.values():

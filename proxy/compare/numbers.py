@@ -68,8 +68,3 @@ def places(value: Decimal) -> int:
     """Digits after the point as written: 12.30 has two."""
     exponent = value.as_tuple().exponent
     return max(0, -exponent) if isinstance(exponent, int) else 0
-
-
-def quotient(dividend: Decimal, divisor: Decimal) -> Decimal:
-    """dividend / divisor, exact where it ends; the divisor is not 0."""
-    return _EXACT.divide(dividend, divisor)

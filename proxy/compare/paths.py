@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import lru_cache
 
 
 class PathError(ValueError):
@@ -83,10 +84,16 @@ def _step(path: str, position: int, *, dotted: bool, deep: bool) -> tuple[Step, 
 
 def member(path: str, name: str) -> str:
     """The path of a member: `$.a` and `b` give `$.a.b`, `two words` is quoted."""
+    return path + _member_step(name)
+
+
+# Members of one answer have the same names again and again.
+@lru_cache(maxsize=4096)
+def _member_step(name: str) -> str:
     if _PLAIN(name):
-        return f"{path}.{name}"
+        return f".{name}"
     quoted = name.replace("\\", "\\\\").replace("'", "\\'")
-    return f"{path}['{quoted}']"
+    return f"['{quoted}']"
 
 
 _UUID = r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
@@ -99,6 +106,7 @@ _ID_KEY = re.compile(
 MANY = 16
 
 
+@lru_cache(maxsize=4096)
 def looks_like_id(name: str) -> bool:
     """Whether a member's name looks made, not chosen: a number, a UUID, a digest, `sku-1042`."""
     return len(name) <= 128 and _ID_KEY(name) is not None
@@ -106,14 +114,11 @@ def looks_like_id(name: str) -> bool:
 
 def is_map(*objects: dict[str, object]) -> bool:
     """Whether objects are used as maps: all names look like ids, or many values have one shape."""
-    names: set[str] = set()
     for members in objects:
-        names.update(members)
-    if not names:
-        return False
-    if all(map(looks_like_id, names)):
-        return True
-    return len(names) >= MANY and all(_one_shape(members) for members in objects)
+        for name in members:
+            if not looks_like_id(name):
+                return max(map(len, objects)) >= MANY and all(map(_one_shape, objects))
+    return any(objects)
 
 
 def _one_shape(members: dict[str, object]) -> bool:

@@ -10,7 +10,6 @@ from urllib.parse import unquote, unquote_plus
 from proxy.compare.inference import Inference
 from proxy.compare_policy import Severity
 
-_SPACES = re.compile(r"\s+")
 _TAG = re.compile(r"<[a-zA-Z/!][^<>]*>")
 _SLASHED = re.compile(r"\\(['\"\\/0])")
 _QUOTES = str.maketrans(
@@ -43,14 +42,19 @@ def infer_texts(legacy: str, new: str) -> Inference | None:
     )
 
 
+_CASE = Inference("case", "only capital and small letters differ")
+
+
 def _spelling(legacy: str, new: str) -> Inference | None:
-    one, other = _SPACES.sub(" ", legacy).strip(), _SPACES.sub(" ", new).strip()
-    if one == other or _SPACES.sub("", one) == _SPACES.sub("", other):
+    words, other_words = legacy.split(), new.split()
+    one, other = " ".join(words), " ".join(other_words)
+    if one == other or "".join(words) == "".join(other_words):
         return Inference("whitespace", "only spaces and line ends differ", Severity.MINOR)
-    if one.casefold() == other.casefold():
-        return Inference("case", "only capital and small letters differ")
     if one.isascii() and other.isascii():
-        return None
+        # Without foreign letters the same but for case is as long.
+        return _CASE if len(one) == len(other) and one.lower() == other.lower() else None
+    if one.casefold() == other.casefold():
+        return _CASE
     if unicodedata.normalize("NFC", one) == unicodedata.normalize("NFC", other):
         return Inference(
             "unicode_form", "the same letters, composed in another way", Severity.MINOR
@@ -77,7 +81,7 @@ def _escaping(legacy: str, new: str) -> Inference | None:
 
 
 def _plain(text: str) -> str:
-    return _SPACES.sub(" ", _TAG.sub("", text)).strip()
+    return " ".join(_TAG.sub("", text).split())
 
 
 def _encoding(legacy: str, new: str) -> Inference | None:
