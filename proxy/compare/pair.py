@@ -69,6 +69,9 @@ def _compare_bodies(legacy: Answer, new: Answer, found: Findings) -> Comparison:
             found.used("php:message", "body", len(defects))
     if content == new_content:
         return found.finish(defects=defects, shape=shape)
+    if not content or not new_content:
+        _note_empty(content, new_content, found)
+        return found.finish(defects=defects, shape=shape)
     media, new_media = common_media(named(kind), named(new_kind), content, new_content)
     incomparable = ""
     if media is not new_media:
@@ -80,6 +83,9 @@ def _compare_bodies(legacy: Answer, new: Answer, found: Findings) -> Comparison:
             )
         except Incomparable as reason:
             incomparable = reason.reason
+        except RecursionError:
+            # Limits that are set higher than Python goes.
+            incomparable = "depth"
     return found.finish(incomparable=incomparable, defects=defects, shape=shape)
 
 
@@ -93,6 +99,15 @@ def _described(headers: tuple[Header, ...]) -> tuple[bytes, bytes]:
         elif length == 12 and name.lower() == b"content-type":
             content_type = value
     return coding, content_type
+
+
+def _note_empty(content: bytes, new_content: bytes, found: Findings) -> None:
+    side = "legacy" if not content else "new"
+    found.record(
+        *("body", "body", Kind.BODY, Severity.CRITICAL),
+        *(f"{len(content)} bytes", f"{len(new_content)} bytes", f"empty_body:{side}"),
+        f"the {side} side sends no body",
+    )
 
 
 def _note_media(media: Media, new_media: Media, found: Findings) -> None:

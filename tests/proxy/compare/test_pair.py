@@ -15,7 +15,7 @@ from proxy.compare.media import parameters
 from proxy.compare.pair import compare
 from proxy.compare.policy import CompiledPolicy
 from proxy.compare.shape import shape_of
-from proxy.compare_policy import ComparePolicy, HeaderPolicy, Severity
+from proxy.compare_policy import CompareLimits, ComparePolicy, HeaderPolicy, Severity
 from proxy.exchange import Answer
 from tests.proxy.compare.pairs import JSON, answer
 
@@ -99,6 +99,20 @@ def test_json_on_one_side_and_a_page_on_the_other_is_critical_once() -> None:
 
 
 @pytest.mark.parametrize(
+    ("legacy", "new", "side"),
+    [pytest.param(b"", b"[1]", "legacy", id="legacy"), pytest.param(b"[1]", b"", "new", id="new")],
+)
+@pytest.mark.parametrize("content_type", [JSON, b"text/html", b"text/plain", b"image/png", b""])
+def test_a_body_on_one_side_only_is_critical(
+    legacy: bytes, new: bytes, side: str, content_type: bytes
+) -> None:
+    found = compare(answer(legacy, content_type), answer(new, content_type), POLICY)
+    assert [(c.cause, c.severity) for c in found.causes] == [
+        (f"empty_body:{side}", Severity.CRITICAL)
+    ]
+
+
+@pytest.mark.parametrize(
     ("value", "expected"),
     [
         pytest.param(b"text/html", (b"text/html", ""), id="bare"),
@@ -167,3 +181,9 @@ def test_comparing_never_fails(one: bytes, other: bytes, content_type: bytes) ->
 def test_what_is_equal_as_sent_needs_no_unpacking(content: bytes, coding: bytes) -> None:
     one = answer(content, coding=coding)
     assert compare(one, one, POLICY).result in (Result.EQUAL, Result.INCOMPARABLE)
+
+
+def test_limits_beyond_what_python_can_walk_are_no_crash() -> None:
+    policy = CompiledPolicy.compile(ComparePolicy(), CompareLimits(depth=100_000))
+    legacy, new = (answer(b"[" * 450 + inner + b"]" * 450) for inner in (b"1", b"2"))
+    assert compare(legacy, new, policy).result in (Result.INCOMPARABLE, Result.DIFFERENT)
