@@ -40,7 +40,7 @@ EXAMPLES = """examples:
   figway resume --all --reason "fixed in 4.2"
 
 exit codes: 0 done, 1 refused or not applied, 2 wrong usage or figway unreachable
-documentation: docs/rollback.md, docs/routes.md, docs/observability.md
+documentation: docs/rollback.md, docs/routes.md, docs/shadow.md, docs/observability.md
 """
 
 
