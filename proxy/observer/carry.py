@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from proxy.errors import (
     PoolExhausted,
     ResponseIdleTimeout,
 )
+from proxy.evidence.exemplar import Exemplar
 from proxy.evidence.judge import judge
 from proxy.evidence.outcome import Outcome
 from proxy.evidence.settled import Settled, Triple
@@ -24,7 +26,9 @@ from proxy.observer.asking import OVERSIZE, TIMEOUT, Asking
 from proxy.observer.comparer import Comparer
 from proxy.observer.counts import Counts
 from proxy.observer.examine import Job
+from proxy.observer.exemplars import Keeping
 from proxy.observer.in_hand import InHand
+from proxy.observer.offers import Offers
 from proxy.observer.reprobe import Reprobe
 from proxy.observer.settling import Pair, compared, facts_of, unanswered
 from proxy.observer.shadow_request import NotSent, ShadowRequest, shadow_request
@@ -32,6 +36,7 @@ from proxy.observer.store import EvidenceStore
 from proxy.observer.terms import Terms
 from proxy.observer.upstreams import Upstreams, clock
 from proxy.routing.route import Route
+from proxy.shadow_policy import ExemplarStore
 from proxy.stages import Side
 
 # A request that has waited longer than this part of its deadline is not sent: what is left would
@@ -73,6 +78,7 @@ class Carry:
         self._store = store
         self._counts = counts
         self._wall = wall
+        self._offers = Offers(random.random)
 
     async def carry(self, hand: InHand, asked: Callable[[], None]) -> Ending | Settled:
         """Bring an exchange to its end. `asked` is called once the upstream is free again."""
@@ -156,7 +162,7 @@ class Carry:
         side = hand.request.decided.shadow
         nobody = Exchange(side=side, upstream=route.new, answer=None, error=plan.detail)
         pair = Pair(asked=client, primary=_primary(hand.request, primary), shadow=nobody)
-        return self._unanswered(pair, plan.outcome, hand.request.boot, route)
+        return await self._unanswered(pair, plan.outcome, hand.request.boot, route)
 
     # Weighing.
 
@@ -169,7 +175,7 @@ class Carry:
                 outcome = Outcome.SHADOW_TIMEOUT
             else:
                 outcome = Outcome.SHADOW_ERROR
-            return self._unanswered(pair, outcome, boot, route)
+            return await self._unanswered(pair, outcome, boot, route)
         legacy, new = pair.of(Side.LEGACY), pair.of(Side.NEW)
         assert legacy.answer is not None
         assert new.answer is not None
@@ -184,6 +190,11 @@ class Carry:
         epoch = self._terms.epoch(route, {Side.LEGACY: legacy.answer, Side.NEW: new.answer})
         triple = await self._triple(pair, found, route)
         judgement = judge(facts_of(pair, found), triple, self._store.calls(route.id, epoch))
+        id = _new_id()
+        exemplar = None
+        if found.causes:
+            offered = [cause.fingerprint for cause in found.causes]
+            exemplar = await self._exemplar(id, pair, found, route, offered)
         return compared(
             pair,
             found,
@@ -192,9 +203,9 @@ class Carry:
             route=route,
             epoch=epoch,
             at=self._wall(),
-            id=_new_id(),
+            id=id,
             triple=triple,
-            exemplar=None,
+            exemplar=exemplar,
         )
 
     async def _triple(self, pair: Pair, found: Comparison, route: Route) -> Triple | None:
@@ -202,8 +213,9 @@ class Carry:
             return None
         return await self._reprobe.triple(pair, found, route)
 
-    def _unanswered(self, pair: Pair, outcome: Outcome, boot: str, route: Route) -> Settled:
+    async def _unanswered(self, pair: Pair, outcome: Outcome, boot: str, route: Route) -> Settled:
         side = pair.primary.side
+        id = _new_id()
         return unanswered(
             pair,
             outcome,
@@ -211,8 +223,27 @@ class Carry:
             route=route,
             epoch=self._terms.epoch(route, {side: pair.primary.answer}),
             at=self._wall(),
-            id=_new_id(),
-            exemplar=None,
+            id=id,
+            exemplar=await self._exemplar(
+                id, pair, None, route, [f"{outcome}:{pair.shadow.error}"]
+            ),
+        )
+
+    async def _exemplar(
+        self, id: str, pair: Pair, found: Comparison | None, route: Route, offered: list[str]
+    ) -> Exemplar | None:
+        """The pair fit for the disk, if pairs are kept and this one may be wanted."""
+        if self._terms.policy.exemplars is ExemplarStore.OFF:
+            return None
+        if not self._offers.wanted(route.id, offered):
+            return None
+        try:
+            policy = self._terms.compiled(route)
+        except CompareRuleError:
+            return None
+        trace_id = (pair.asked.header(b"traceparent") or b"").decode("ascii", "replace")[3:35]
+        return await self._comparer.keep(
+            Keeping(id=id, pair=pair, found=found, policy=policy, trace_id=trace_id)
         )
 
 

@@ -10,10 +10,12 @@ import socket
 import struct
 import sys
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from proxy.compare.comparison import Comparison
-from proxy.observer.examine import Job, examine, out_of
+from proxy.evidence.exemplar import Exemplar
+from proxy.observer.examine import Job, out_of
+from proxy.observer.exemplars import Keeping
 
 # One comparison, in a process (seconds). Comparing is linear: one that takes longer hangs.
 DEADLINE: Final = 5.0
@@ -24,6 +26,29 @@ WAITING_BYTES: Final = 64 * 1024 * 1024
 TASKS: Final = 2000
 _COMMAND: Final = ("-m", "proxy.observer.comparer_process")
 _LENGTH: Final = struct.Struct(">I")
+
+
+class Task(Protocol):
+    """Something to be done with bodies: a comparison, or a pair made fit for the disk."""
+
+    @property
+    def is_light(self) -> bool:
+        """Whether it may be done where the observer's loop waits for it."""
+
+    @property
+    def size(self) -> int:
+        """Bytes that it looks at."""
+
+    def run(self) -> object:
+        """Do it."""
+
+
+def run(task: Task) -> object:
+    """Run a task where a defect may cost no more than this task."""
+    try:
+        return task.run()
+    except Exception:  # noqa: BLE001 -- hostile bytes found a defect: the pair is lost, no other
+        return None
 
 
 class Comparer:
@@ -49,28 +74,38 @@ class Comparer:
 
     async def compare(self, job: Job) -> Comparison:
         """Compare; incomparable with reason `budget` when it takes too long or too much."""
-        if job.is_light:
-            return examine(job)
-        size = len(job.legacy.body) + len(job.new.body)
+        found = await self._done(job)
+        return found if isinstance(found, Comparison) else out_of("budget")
+
+    async def keep(self, keeping: Keeping) -> Exemplar | None:
+        """Take the secrets out of a pair; None when that takes too long or too much."""
+        exemplar = await self._done(keeping)
+        return exemplar if isinstance(exemplar, Exemplar) else None
+
+    async def _done(self, task: Task) -> object:
+        """What running the task gives; None when it cannot be run within its bounds."""
+        if task.is_light:
+            return run(task)
+        size = task.size
         if self._waiting >= WAITING or self._waiting_bytes + size > WAITING_BYTES:
-            return out_of("budget")
+            return None
         self._waiting += 1
         self._waiting_bytes += size
         try:
             async with self._places:
-                return await self._elsewhere(job)
+                return await self._elsewhere(task)
         finally:
             self._waiting -= 1
             self._waiting_bytes -= size
 
-    async def _elsewhere(self, job: Job) -> Comparison:
+    async def _elsewhere(self, task: Task) -> object:
         try:
             process = self._idle.pop() if self._idle else await _Process.start(self._command)
         except OSError:
-            return out_of("budget")
+            return None
         self._running.add(process)
         try:
-            found = await asyncio.wait_for(process.compare(job), self._deadline)
+            done = await asyncio.wait_for(process.run(task), self._deadline)
         except (
             TimeoutError,
             OSError,
@@ -80,7 +115,7 @@ class Comparer:
         ):
             # It hangs, ran out of memory or crashed: whatever the bytes did, they did it there.
             self.killed += 1
-            found = out_of("budget")
+            done = None
             process.kill()
         except BaseException:
             process.kill()
@@ -92,7 +127,7 @@ class Comparer:
                 process.kill()
         finally:
             self._running.discard(process)
-        return found
+        return done
 
     def close(self) -> None:
         """End every process."""
@@ -135,17 +170,14 @@ class _Process:
         reader, writer = await asyncio.open_connection(sock=ours)
         return cls(process, reader, writer)
 
-    async def compare(self, job: Job) -> Comparison:
+    async def run(self, task: Task) -> object:
         self.tasks += 1
-        text = pickle.dumps(job, protocol=pickle.HIGHEST_PROTOCOL)
+        text = pickle.dumps(task, protocol=pickle.HIGHEST_PROTOCOL)
         self._writer.write(_LENGTH.pack(len(text)) + text)
         await self._writer.drain()
         (length,) = _LENGTH.unpack(await self._reader.readexactly(_LENGTH.size))
         # Our own process wrote it: nobody else has the other end of the socket pair.
-        found = pickle.loads(await self._reader.readexactly(length))  # noqa: S301 -- see above
-        if not isinstance(found, Comparison):
-            raise pickle.UnpicklingError("not a comparison")
-        return found
+        return pickle.loads(await self._reader.readexactly(length))  # noqa: S301 -- see above
 
     def kill(self) -> None:
         self._writer.close()

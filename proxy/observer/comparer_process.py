@@ -1,4 +1,4 @@
-"""A process that compares heavy pairs, one at a time, and dies with the observer."""
+"""A process that works on heavy pairs, one at a time, and dies with the observer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import struct
 import sys
 from typing import Final
 
-from proxy.observer.examine import Job, examine
+from proxy.observer.comparer import Task, run
 
 # prctl(2).
 _PR_SET_PDEATHSIG: Final = 1
@@ -24,14 +24,14 @@ _LENGTH: Final = struct.Struct(">I")
 
 
 def serve(end: socket.socket) -> None:
-    """Compare what comes until nothing comes any more."""
+    """Do what comes until nothing comes any more."""
     with end.makefile("rb") as stream:
         while len(length := stream.read(_LENGTH.size)) == _LENGTH.size:
             text = stream.read(_LENGTH.unpack(length)[0])
             # Only the observer has the other end of the socket pair.
-            job: Job = pickle.loads(text)  # noqa: S301 -- see above
-            found = pickle.dumps(examine(job), protocol=pickle.HIGHEST_PROTOCOL)
-            end.sendall(_LENGTH.pack(len(found)) + found)
+            task: Task = pickle.loads(text)  # noqa: S301 -- see above
+            done = pickle.dumps(run(task), protocol=pickle.HIGHEST_PROTOCOL)
+            end.sendall(_LENGTH.pack(len(done)) + done)
 
 
 def die_with_parent(parent: int) -> None:

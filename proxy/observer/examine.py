@@ -42,6 +42,15 @@ class Job:
                 weight *= _HTML
         return weight <= LIGHT
 
+    @property
+    def size(self) -> int:
+        """Bytes of both bodies."""
+        return len(self.legacy.body) + len(self.new.body)
+
+    def run(self) -> Comparison:
+        """Compare."""
+        return examine(self)
+
 
 def examine(job: Job) -> Comparison:
     """Compare. A defect of the comparison is an incomparable pair, not the end of the observer."""

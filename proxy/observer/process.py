@@ -35,6 +35,7 @@ from proxy.observer.intake import Intake, is_alive
 from proxy.observer.lag import LoopLag
 from proxy.observer.metrics import snapshot
 from proxy.observer.questions import Questions
+from proxy.observer.replay import Replay
 from proxy.observer.reprobe import Reprobe
 from proxy.observer.store import EvidenceStore
 from proxy.observer.telling import Telling
@@ -94,10 +95,11 @@ class Observer:
         self.intake = Intake(listener, self.dispatch, tell)
         self.questions = Questions(
             terms=self.terms,
-            upstreams=self.upstreams,
-            comparer=self.comparer,
             store=store,
+            comparer=self.comparer,
+            replay=Replay(terms=self.terms, upstreams=self.upstreams, comparer=self.comparer),
             snapshot=self.snapshot,
+            tell=tell,
         )
         self._tell = tell
         self._ticker: asyncio.Task[None] | None = None

@@ -125,6 +125,25 @@ def reprobe_request(
     )
 
 
+def replay_request(
+    asked: AskedRequest, route: Route, *, side: Side, upstream: str, span_id: bytes
+) -> ShadowRequest | None:
+    """What one side gets when a stored request is asked again; None when it might change things."""
+    if asked.method not in SAFE_METHODS:
+        return None
+    try:
+        target = _target(asked, route) if side is Side.NEW else asked.target
+    except LookupError:
+        return None
+    return ShadowRequest(
+        method=asked.method,
+        upstream=upstream,
+        side=side,
+        head=_head(asked, target, asked.headers, SHADOW_MARK, span_id),
+        body=asked.body,
+    )
+
+
 def session_of(asked: AskedRequest, names: tuple[str, ...]) -> str:
     """The session cookies' values in one; empty without any."""
     cookies = (asked.header(b"cookie") or b"").decode("latin-1")
