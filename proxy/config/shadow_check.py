@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from proxy.compare.html_page import drop
 from proxy.compare.policy import CompareRuleError, CompiledPolicy
 from proxy.compare_policy import ComparePolicy
 from proxy.config.compare_model import to_compare
@@ -26,6 +27,7 @@ def check_shadow(document: Document, pieces: Pieces) -> Iterator[Problem]:
         if "compare" in route.shape.model_fields_set:
             yield from _check_headers(document, route)
             yield from _check_places(document, route)
+            yield from _check_selectors(document, route)
 
 
 def rule_lines(document: Document, route: RoutePiece) -> tuple[int, ...]:
@@ -98,6 +100,16 @@ def _check_places(document: Document, route: RoutePiece) -> Iterator[Problem]:
             yield document.problem(
                 (*base, section, index, *below), f"{error.problem}: {error.mend}", "LOAD003"
             )
+
+
+def _check_selectors(document: Document, route: RoutePiece) -> Iterator[Problem]:
+    path: Path = (*route.path, "compare", "html", "drop")
+    for index, text in enumerate(route.shape.compare.html.drop):
+        try:
+            drop(text)
+        except ValueError as error:
+            mend = "write one such as input[name=_token], or script@nonce for one attribute"
+            yield document.problem((*path, index), f"{error}: {mend}", "LOAD003")
 
 
 def _check_headers(document: Document, route: RoutePiece) -> Iterator[Problem]:
