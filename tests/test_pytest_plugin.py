@@ -111,8 +111,8 @@ def test_each_case_is_an_item(pytester: pytest.Pytester) -> None:
             "legacy answered 200 in * ms; new answered 200 in * ms",
             "*$.a*",
             "*1 *2",
-            f"legacy: curl * --path-as-is {urls[0]}/product/drill",
-            f"new: curl * --path-as-is {urls[1]}/product/drill",
+            f"curl * --path-as-is {urls[0]}/product/drill  # legacy",
+            f"curl * --path-as-is {urls[1]}/product/drill  # new",
             "SKIPPED*cases.yaml: FIG-3",
         ]
     )

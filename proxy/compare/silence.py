@@ -6,10 +6,13 @@ noise, the rule is `expected`, which wants a reason and an end.
 
 from __future__ import annotations
 
+import json
+import math
 import re
 from decimal import Decimal, InvalidOperation
 
-from proxy.compare.comparison import Cause, Difference, Kind
+from proxy.compare.comparison import Cause, Kind
+from proxy.compare.moments import epoch, gap, moment
 from proxy.compare.paths import PathError, Take, member, parse
 from proxy.compare.policy import CompareRuleError, CompiledPolicy
 from proxy.compare.shapes import same_shape
@@ -19,11 +22,10 @@ from proxy.compare_policy import ComparePolicy, Op, Rule
 REASON = "why, with a ticket"
 EXPIRES = "YYYY-MM-DD"
 
-_OFFSET = re.compile(r"offset:[+-]?([0-9]+(?:\.[0-9]+)?)s").fullmatch
-# Two clocks, or two reads one after the other. Beyond it a constant offset is a time zone.
-_SKEW = 60.0
 # Made by a machine for one answer: an id, a digest, a token.
 _GENERATED = re.compile(r"[A-Za-z0-9_+/=:-]{16,}").fullmatch
+_DISTANCES = frozenset({"rounding", "unrounded", "float_noise", "number_notation"})
+_MOMENTS = frozenset({"clock_skew", "date_precision", "date_format"})
 _NOTHINGS = frozenset({"null_to_missing", "missing_to_null", "null_to_empty", "empty_to_null"})
 
 
@@ -50,17 +52,20 @@ def written(rule: Rule) -> dict[str, object]:
 def _narrow(cause: Cause, path: str) -> Rule | None:
     word = cause.cause.partition(":")[0]
     example = cause.example
-    if cause.kind is Kind.ORDER or word == "order":
+    legacy, new = _plain(example.legacy), _plain(example.new)
+    if legacy is None or new is None:
+        return Rule(path=path, op=Op.NULL_EQUALS_MISSING) if word in _NOTHINGS else None
+    if cause.kind is Kind.ORDER and path.startswith("$"):
         return Rule(path=path, op=Op.UNORDERED)
     if word in _NOTHINGS:
         return Rule(path=path, op=Op.NULL_EQUALS_MISSING)
-    if word == "rounding":
-        distance = _distance(example)
+    if word in _DISTANCES:
+        distance = _distance(legacy, new)
         return Rule(path=path, op=Op.NUMBER, absolute=distance) if distance is not None else None
-    offset = _OFFSET(cause.cause)
-    if offset is not None and float(offset[1]) <= _SKEW:
-        return Rule(path=path, op=Op.DATETIME, tolerance=float(offset[1]))
-    if not cause.cause and cause.kind is Kind.VALUE and _is_generated(example):
+    if word in _MOMENTS:
+        span = _span(legacy, new)
+        return Rule(path=path, op=Op.DATETIME, tolerance=span) if span is not None else None
+    if not word and cause.kind is Kind.VALUE and _is_generated(legacy, new):
         return Rule(path=path, op=Op.SHAPE)
     return None
 
@@ -69,23 +74,34 @@ def _expected(path: str) -> Rule:
     return Rule(path=path, op=Op.EXPECTED, reason=REASON, expires=EXPIRES)
 
 
-def _distance(example: Difference) -> Decimal | None:
+def _plain(text: str | None) -> str | None:
+    """A value without the quotes that JSON puts around a text."""
+    if text is None or not text.startswith('"'):
+        return text
     try:
-        distance = abs(Decimal(example.legacy or "") - Decimal(example.new or ""))
+        return str(json.loads(text))
+    except ValueError:
+        # It was cut.
+        return text
+
+
+def _distance(legacy: str, new: str) -> Decimal | None:
+    try:
+        distance = abs(Decimal(legacy) - Decimal(new))
     except InvalidOperation:
         return None
-    return distance.normalize() if distance.is_finite() and distance else None
+    return distance.normalize() if distance.is_finite() else None
 
 
-def _is_generated(example: Difference) -> bool:
-    legacy, new = example.legacy, example.new
-    return (
-        legacy is not None
-        and new is not None
-        and _GENERATED(legacy) is not None
-        and _GENERATED(new) is not None
-        and same_shape(legacy, new)
-    )
+def _span(legacy: str, new: str) -> float | None:
+    """Whole seconds between two moments, rounded up."""
+    one, other = moment(legacy) or epoch(legacy), moment(new) or epoch(new)
+    distance = gap(one, other) if one is not None and other is not None else None
+    return None if distance is None else float(math.ceil(abs(distance)))
+
+
+def _is_generated(legacy: str, new: str) -> bool:
+    return bool(_GENERATED(legacy) and _GENERATED(new)) and same_shape(legacy, new)
 
 
 def _path(cause: Cause) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
 from proxy.compare.paths import PathError
-from proxy.config.addresses import match_host
+from proxy.config.addresses import upstream_url
 from proxy.config.compare_model import CompareShape, RuleShape
 from proxy.config.model import SideWord
 from proxy.config.shapes import (
@@ -51,6 +51,13 @@ def _url(text: str) -> str:
     if not bare.startswith("/"):
         raise ValueError(f"must be a path, or http(s)://host/path, got {quoted(text)}")
     return text
+
+
+def _authority(text: str) -> str:
+    """Check what stands in a Host field: a host, and a port if it is not the usual one."""
+    if "://" in text or "/" in text:
+        raise ValueError(f"must be a host, and may name a port, got {quoted(text)}")
+    return upstream_url(f"http://{text}").removeprefix("http://")
 
 
 def _sent_value(text: str) -> str:
@@ -139,9 +146,7 @@ class ExpectedHeaderShape(Shape):
 
     model_config = ConfigDict(json_schema_extra=one_key)
 
-    regex: Regex = Field(
-        default="", description="An RE2 pattern for the whole value."
-    )
+    regex: Regex = Field(default="", description="An RE2 pattern for the whole value.")
     present: bool = Field(default=True, description="true: it is there; false: it is not.")
 
     @model_validator(mode="after")
@@ -247,10 +252,10 @@ class CasesShape(Shape):
     """A cases.yaml of version 1."""
 
     version: Literal[1] = Field(description="Version of this format: 1.")
-    host: Annotated[str, AfterValidator(match_host)] = Field(
+    host: Annotated[str, AfterValidator(_authority)] = Field(
         default="",
-        description="Host of the requests that have a path only; without it that of the legacy"
-        " side.",
+        description="Host, and port, of the requests that have a path only; without it those of"
+        " the legacy side.",
     )
     headers: _Headers = Field(
         default={}, description="Sent with every request that does not set them itself."

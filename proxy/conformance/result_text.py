@@ -47,7 +47,7 @@ def failure_lines(
     if step.comparison is not None:
         yield from comparison_lines(step.comparison, width=width, paint=paint)
     for each in step.asked:
-        yield f"{each.side}: {each.curl}"
+        yield f"{each.curl}  # {each.side}"
 
 
 def _told(asked: Asked) -> str:
