@@ -86,6 +86,7 @@ _RULES = (
     ("SHADOW004", _N, "Copies of writes that the new side promises not to carry out."),
     ("SHADOW005", _N, "Routes that are live without a shadow of legacy."),
     ("SHADOW006", _W, "Legacy is asked with the session of a visitor."),
+    ("SHADOW007", _W, "Copies of GET requests whose address names an action."),
     # Comparing, and its verdict.
     ("COMPARE001", _W, "A comparison rule that has expired."),
     ("COMPARE002", _N, "A comparison rule that ends within two weeks."),

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import date, timedelta
+from urllib.parse import quote
 
 from proxy.compare_policy import Op, Rule
 from proxy.config.lint.finding import Finding
 from proxy.config.lint.subject import Subject, named
 from proxy.config.yaml_text import Path
 from proxy.headers import SAFE_METHODS
-from proxy.routing.route import Route
+from proxy.routing.route import PathKind, Route, ValueKind
+from proxy.routing.unsafe_get import compile_unsafe_get
 from proxy.shadow_policy import SessionUse, WriteMode
 from proxy.stages import Stage
 
+_ACTION = re.compile(
+    r"(?:^|[/_.=&-])(log-?out|sign-?out|delete|remove|add-?to-?(?:cart|basket)|empty|unsubscribe"
+    r"|subscribe|confirm|activate|vote|cancel|reset|cron)(?:$|[/_.=&-])",
+    re.IGNORECASE,
+)
+_VARIABLE = re.compile(r"\{[^{}]*\}")
 # A rule that ends within so many days is told of.
 SOON_DAYS = 14
 _EVERYTHING = frozenset({"$", "$.*", "$..*", "text"})
@@ -25,6 +34,7 @@ def shadow(subject: Subject) -> Iterator[Finding]:
         if route.new:
             yield from _writes(subject, route)
             yield from _sessions(subject, route)
+            yield from _actions(subject, route)
             yield from _gate(subject, route)
         for index, rule in enumerate(route.compare.rules):
             yield from _rule(subject, route, index, rule)
@@ -85,6 +95,28 @@ def _sessions(subject: Subject, route: Route) -> Iterator[Finding]:
             "write drop or skip",
             "shadow",
             *below,
+        )
+
+
+def _actions(subject: Subject, route: Route) -> Iterator[Finding]:
+    match = route.match
+    if not _copies(route) or (match.methods and "GET" not in match.methods):
+        return
+    path = _VARIABLE.sub("x", match.path.value) if match.path.kind is not PathKind.REGEX else "/"
+    query = "&".join(
+        f"{quote(each.name)}={quote(each.value)}"
+        for each in match.query
+        if each.kind is ValueKind.EXACT
+    )
+    action = _ACTION.search(path) or _ACTION.search(query)
+    unsafe = compile_unsafe_get(route.shadow.unsafe_get)
+    if action is not None and not (unsafe is not None and unsafe(path, query)):
+        yield subject.at(
+            "SHADOW007",
+            route,
+            f"copies GET requests, and {action[1]!r} looks as if they changed something",
+            "add a pattern to shadow.unsafe_get, or match POST only",
+            "match",
         )
 
 

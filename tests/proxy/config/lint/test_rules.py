@@ -113,6 +113,24 @@ TABLE = [
          NEW_A + ", stage: canary, shadow: {sample: 5%, aa: {sessions: keep}}",
          NEW_A + ", stage: canary, shadow: {sample: 5%, aa: {sessions: drop}}",
          "routes[0].shadow.aa.sessions", "(shadow.aa.sessions: keep)"),
+    rule("SHADOW007 path",
+         'id: a, match: {path: {template: "/cart/{id}/delete"}}, new: catalog, stage: shadow, '
+         "shadow: {sample: 5%}",
+         'id: a, match: {path: {template: "/cart/{id}/delete"}}, new: catalog, stage: shadow, '
+         'shadow: {sample: 5%, unsafe_get: ["/cart/*/delete"]}',
+         "routes[0].match", "copies GET requests, and 'delete' looks as if they changed something"),
+    rule("SHADOW007 query",
+         "id: a, match: {path: {exact: /index.php}, query: {do: delete}}, new: catalog, "
+         "stage: shadow, shadow: {sample: 5%}",
+         "id: a, match: {path: {exact: /index.php}, query: {action: delete}}, new: catalog, "
+         "stage: shadow, shadow: {sample: 5%}",
+         "routes[0].match", "'delete' looks as if they changed something"),
+    rule("SHADOW007 method",
+         "id: a, match: {path: {exact: /vote.php}}, new: catalog, stage: shadow, "
+         "shadow: {sample: 5%}",
+         "id: a, match: {path: {exact: /vote.php}, methods: [HEAD, POST]}, new: catalog, "
+         "stage: shadow, shadow: {sample: 5%}",
+         "routes[0].match", "'vote' looks as if they changed something"),
     rule("COMPARE001",
          NEW_A + ", compare: {rules: [{path: $.a, op: shape, expires: 2026-11-21}]}",
          NEW_A + ", compare: {rules: [{path: $.a, op: shape, expires: 2026-12-21}]}",
