@@ -19,8 +19,9 @@ from proxy.observer.exemplars import Keeping
 
 # One comparison, in a process (seconds). Comparing is linear: one that takes longer hangs.
 DEADLINE: Final = 5.0
-# Heavy pairs that may wait for a process, and the bytes of their bodies together.
-WAITING: Final = 64
+# Heavy pairs that may wait for a process, and the bytes of their bodies together: a burst of pages
+# while the process starts waits, a standing overload does not.
+WAITING: Final = 2048
 WAITING_BYTES: Final = 64 * 1024 * 1024
 # Pairs after which a process makes room for a fresh one: what it leaked goes with it.
 TASKS: Final = 2000
