@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from proxy.compare.comparison import Cause, Comparison, Difference, Result
 from proxy.compare.silence import silencing_rule, written
 from proxy.compare_policy import Rule, Severity
+from proxy.conformance.concealment import printable
 
 # Paths of one cause that are listed.
 _PATHS = 5
@@ -43,13 +44,14 @@ def comparison_lines(
     if comparison.more:
         yield f"{comparison.more} more differences are counted above and not listed one by one"
     for defect in comparison.legacy_defects:
-        yield f"defect of legacy, not of new: PHP {defect.level}: {defect.message}"
+        yield f"defect of legacy, not of new: PHP {defect.level}: {printable(defect.message)}"
     if comparison.result in (Result.NORMALISED, Result.DIFFERENT, Result.EXPECTED):
         for use in comparison.rules_used:
-            yield f"taken as equal by {use.rule}: {use.path} ({use.count})"
+            yield f"taken as equal by {use.rule}: {printable(use.path)} ({use.count})"
     expected = [each for each in comparison.differences if each.expected]
     if expected:
-        yield f"expected by a rule: {', '.join(dict.fromkeys(each.path for each in expected))}"
+        paths = ", ".join(dict.fromkeys(each.path for each in expected))
+        yield f"expected by a rule: {printable(paths)}"
 
 
 def cause_lines(cause: Cause, *, width: int = 100, paint: Paint = PLAIN) -> Iterator[str]:
@@ -57,8 +59,8 @@ def cause_lines(cause: Cause, *, width: int = 100, paint: Paint = PLAIN) -> Iter
     word = cause.severity.value
     marked = paint.bad(word) if cause.severity is not Severity.MINOR else paint.bold(word)
     times = f", {cause.count} times" if cause.count > 1 else ""
-    yield f"{marked}  {', '.join(cause.paths[:_PATHS])}{_more(cause)}{times}"
-    yield f"{_INDENT}{cause.explanation}"
+    yield f"{marked}  {printable(', '.join(cause.paths[:_PATHS]))}{_more(cause)}{times}"
+    yield f"{_INDENT}{printable(cause.explanation)}"
     yield from _values(cause.example, width - len(_INDENT), paint)
     rule = silencing_rule(cause)
     if rule is not None:
@@ -78,7 +80,7 @@ def _values(example: Difference, width: int, paint: Paint) -> Iterator[str]:
         )
     )
     if example.at != example.path:
-        yield f"{_INDENT}at {example.at}"
+        yield f"{_INDENT}at {printable(example.at)}"
 
 
 def _shown(value: str | None) -> str:
@@ -99,11 +101,9 @@ def side_by_side(
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    # What a terminal would act on must not come from an application's answer.
-    safe = "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text)
     return [
         piece
-        for line in safe.split("\n")
+        for line in printable(text).split("\n")
         for piece in textwrap.wrap(
             line, width, drop_whitespace=False, replace_whitespace=False, break_on_hyphens=False
         )
@@ -117,6 +117,6 @@ def rule_text(rule: Rule) -> str:
 
 
 def _scalar(value: object) -> str:
-    text = str(value)
+    text = printable(str(value))
     plain = text and all(c.isalnum() or c in "$._-" for c in text) and ".." not in text
     return text if plain else '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
-from urllib.parse import quote
+from collections.abc import Collection
 
+from proxy.conformance.concealment import Secret, concealed
 from proxy.conformance.sender import PlannedRequest
 
 # Sent by curl itself, kept in a jar, or there to tell where the request comes from.
@@ -15,27 +15,16 @@ _PLACEHOLDER = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
 _SPECIAL = re.compile(r'["\\`]|\$(?!\{[A-Za-z_][A-Za-z0-9_]*\})')
 # A longer body would hide the rest of the message.
 _LONGEST = 2000
-# A shorter value is found everywhere.
-_SHORTEST_SECRET = 3
 
 
-def concealed(text: str, values: Mapping[str, str]) -> str:
-    """Write `${NAME}` in the place of every value, also where it is percent-encoded."""
-    for name, value in sorted(values.items(), key=lambda pair: -len(pair[1])):
-        if len(value) >= _SHORTEST_SECRET:
-            for spelling in {value, quote(value, safe="")}:
-                text = text.replace(spelling, f"${{{name}}}")
-    return text
-
-
-def curl_line(planned: PlannedRequest, values: Mapping[str, str], *, several: bool) -> str:
-    """The line. `values` are those that were filled in: the shell shall know them.
+def curl_line(planned: PlannedRequest, secrets: Collection[Secret], *, several: bool) -> str:
+    """The line. `secrets` are the values that were filled in: the shell shall know them.
 
     `several` says that the request is a step among others: cookies are left to a jar.
     """
 
     def word(text: str) -> str:
-        return _quoted(concealed(text, values))
+        return _quoted(concealed(text, secrets))
 
     words = ["curl", "-sS", "-i"]
     if planned.method == "HEAD":

@@ -24,10 +24,14 @@ class CaseOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """One side's request with what came of it. `curl` repeats it by hand."""
+    """One side's request with what came of it, to be told of.
+
+    `target` and `curl`, which repeats the request by hand, are without the values of secrets.
+    """
 
     request: PlannedRequest
     sent: Sent
+    target: str
     curl: str
 
     @property

@@ -9,6 +9,7 @@ from typing import Any
 from proxy.compare.comparison import Cause, Comparison
 from proxy.compare.silence import silencing_rule, written
 from proxy.conformance.comparison_text import PLAIN, Paint, comparison_lines
+from proxy.conformance.concealment import printable
 from proxy.conformance.result import Asked, CaseResult, StepResult
 
 
@@ -43,11 +44,11 @@ def failure_lines(
     if result.reason:
         yield paint.bad(result.reason)
     for failure in step.failures:
-        yield paint.bad(failure)
+        yield paint.bad(printable(failure))
     if step.comparison is not None:
         yield from comparison_lines(step.comparison, width=width, paint=paint)
     for each in step.asked:
-        yield f"{each.curl}  # {each.side}"
+        yield f"{printable(each.curl)}  # {each.side}"
 
 
 def _told(asked: Asked) -> str:
@@ -86,7 +87,7 @@ def _step_json(step: StepResult) -> dict[str, Any]:
 
 def _asked_json(asked: Asked) -> dict[str, Any]:
     return {
-        "target": asked.request.target.decode("ascii"),
+        "target": asked.target,
         "status": asked.sent.answer.status if asked.sent.answer is not None else None,
         "error": asked.sent.error,
         "seconds": round(asked.sent.seconds, 6),

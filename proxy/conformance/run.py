@@ -12,6 +12,7 @@ from proxy.compare.pair import compare
 from proxy.compare.policy import CompiledPolicy
 from proxy.compare_policy import ComparePolicy, Rule, Severity
 from proxy.conformance.case import Case, CaseFile, Step
+from proxy.conformance.concealment import Secret, concealed, concealed_comparison
 from proxy.conformance.curl import curl_line
 from proxy.conformance.expectations import captured, unmet
 from proxy.conformance.placeholder import Unfilled, names_in
@@ -169,10 +170,20 @@ class Runner:
         several = len(case.steps) > 1
         names = frozenset(names_in((self._file.headers, *_texts(step))))
         asked: list[Asked] = []
+        # Filled in on either side; nothing of it is told.
+        secrets: set[Secret] = set()
         for request in filter(None, (prepared.legacy, prepared.new)):
-            values = visitors[request.side].values
-            line = curl_line(request, {n: values[n] for n in names if n in values}, several=several)
-            asked.append(Asked(request=request, sent=await sender.send(request), curl=line))
+            known = visitors[request.side].values
+            used = {(name, known[name]) for name in names if name in known}
+            asked.append(
+                Asked(
+                    request=request,
+                    sent=await sender.send(request),
+                    target=concealed(request.target.decode("ascii"), used),
+                    curl=curl_line(request, used, several=several),
+                )
+            )
+            secrets |= used
         failures = [f"{each.side}: {each.sent.error}" for each in asked if each.sent.answer is None]
         result = StepResult(
             step=step,
@@ -192,8 +203,8 @@ class Runner:
         return replace(
             result,
             outcome=CaseOutcome.FAILED if failed else CaseOutcome.PASSED,
-            failures=tuple(failures),
-            comparison=comparison,
+            failures=tuple(concealed(failure, secrets) for failure in failures),
+            comparison=comparison and concealed_comparison(comparison, secrets),
         )
 
     def fails(self, comparison: Comparison) -> bool:
