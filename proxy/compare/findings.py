@@ -64,7 +64,7 @@ class Findings:
     def __init__(self, policy: CompiledPolicy) -> None:
         self.policy = policy
         self.bijections = Bijections()
-        self._kept: list[Difference] = []
+        self._kept: dict[Severity, list[Difference]] = {severity: [] for severity in _SEVERITIES}
         self._places: dict[tuple[str, str, int, bool], _Place] = {}
         self._used: dict[tuple[str, str], int] = {}
         # Where something counts.
@@ -91,6 +91,8 @@ class Findings:
 
     def counted(self, path: str, kind: Kind, cause: str, *, expected: bool) -> bool:
         """Count a difference like many before it; False if it is worth telling (`record`)."""
+        if len(self._places) >= _PLACES and (path, cause, id(kind), expected) not in self._places:
+            path = _OTHERS
         place = self._places.get((path, cause, id(kind), expected))
         if place is None or place.told < _TOLD_ALIKE:
             return False
@@ -139,16 +141,20 @@ class Findings:
         place = self._place(difference, note)
         place.count += 1
         place.told += 1
-        self._kept.append(difference)
+        kept = self._kept[severity]
+        if len(kept) < self.policy.limits.differences:
+            kept.append(difference)
         if not expected:
             self._paths.add(place.path)
 
     def _place(self, difference: Difference, note: str) -> _Place:
         path, cause, kind = difference.path, difference.cause, difference.kind
-        if len(self._places) >= _PLACES:
-            path = _OTHERS
         key = (path, cause, id(kind), difference.expected)
         place = self._places.get(key)
+        if place is None and len(self._places) >= _PLACES:
+            path = _OTHERS
+            key = (path, cause, id(kind), difference.expected)
+            place = self._places.get(key)
         if place is None:
             place = self._places[key] = _Place(
                 path, cause, kind, difference.expected, difference, note
@@ -281,8 +287,8 @@ class Findings:
 
         A difference that counts is one, whatever else could not be compared.
         """
-        self._kept.sort(key=_rank)
-        told = tuple(self._kept[: self.policy.limits.differences])
+        kept = [difference for severity in _SEVERITIES for difference in self._kept[severity]]
+        told = tuple(kept[: self.policy.limits.differences])
         if self._paths:
             result = Result.DIFFERENT
         elif incomparable:

@@ -24,7 +24,7 @@ _NAMING = (
 class Pairing:
     """Positions (legacy, new) of elements that belong together but are not equal, and lonely ones.
 
-    `moved` is the first pair out of order. `known` is False where elements were only paired by
+    `moved` is a pair out of order. `known` is False where elements were only paired by
     position: of arrays with nothing in common nobody knows which element is missing.
     """
 
@@ -33,6 +33,8 @@ class Pairing:
     extra: list[int]
     moved: tuple[int, int] | None
     known: bool = True
+    # The member that names the elements, "" where none does.
+    named_by: str = ""
 
 
 def pair_elements(legacy: list[Json], new: list[Json], node: RuleNode, key: str) -> Pairing:
@@ -53,9 +55,9 @@ def pair_elements(legacy: list[Json], new: list[Json], node: RuleNode, key: str)
     if not left or not right:
         return Pairing([], left, right, None)
     ones, others = [legacy[i] for i in left], [new[j] for j in right]
-    names = _names(ones, others, node, key)
-    if names is not None:
-        return _by_name(names, left, right, ones, others)
+    named = _names(ones, others, node, key)
+    if named is not None:
+        return _by_name(named, left, right, ones, others)
     hashed = align(
         [digest(value, node.element(i)) for i, value in zip(left, ones, strict=True)],
         [digest(value, node.element(j)) for j, value in zip(right, others, strict=True)],
@@ -90,19 +92,20 @@ _Name = tuple[object, int]
 
 
 def _by_name(
-    names: tuple[list[_Name], list[_Name]],
+    named: tuple[str, list[_Name], list[_Name]],
     left: list[int],
     right: list[int],
     ones: list[Json],
     others: list[Json],
 ) -> Pairing:
     """Elements with one name belong together, wherever they stand."""
-    places = {name: j for j, name in enumerate(names[1])}
+    named_by, left_names, right_names = named
+    places = {name: j for j, name in enumerate(right_names)}
     changed: list[tuple[int, int]] = []
     missing: list[int] = []
     moved: tuple[int, int] | None = None
     highest = -1
-    for i, name in enumerate(names[0]):
+    for i, name in enumerate(left_names):
         j = places.pop(name, -1)
         if j < 0:
             missing.append(left[i])
@@ -112,19 +115,20 @@ def _by_name(
         highest = max(highest, j)
         if ones[i] != others[j]:
             changed.append((left[i], right[j]))
-    return Pairing(changed, missing, sorted(right[j] for j in places.values()), moved)
+    extra = sorted(right[j] for j in places.values())
+    return Pairing(changed, missing, extra, moved, named_by=named_by)
 
 
 def _names(
     ones: list[Json], others: list[Json], node: RuleNode, key: str
-) -> tuple[list[_Name], list[_Name]] | None:
-    """The names of all elements on both sides; None where nothing names them."""
+) -> tuple[str, list[_Name], list[_Name]] | None:
+    """The member that names them, and all names on both sides; None where nothing names them."""
     if not all(type(value) is dict for value in (*ones, *others)):
         return None
     if key:
         left, right = _values(ones, key), _values(others, key)
         if left is not None and right is not None:
-            return _numbered(left), _numbered(right)
+            return key, _numbered(left), _numbered(right)
     element = node.element()
     for name in _NAMING:
         if name not in ones[0] or name not in others[0] or element.member(name).lenient:  # type: ignore[operator]  # both are dicts
@@ -136,7 +140,7 @@ def _names(
         if len(one) == len(left) and len(other) == len(right):
             common = len(one & other)
             if common * 2 >= min(len(one), len(other)):
-                return _numbered(left), _numbered(right)
+                return name, _numbered(left), _numbered(right)
     return None
 
 

@@ -51,6 +51,30 @@ JSON_VALUES = st.recursive(
             {("$", "type", "other_object")},
             id="nothing-in-common",
         ),
+        pytest.param(
+            *({"a_b": 1, "x": 1}, {"aB": 1, "AB": 2, "x": 1}),
+            {("$.a_b", "missing", "name_style"), ("$.AB", "extra", "extra")},
+            id="only-one-can-be-the-same-in-another-style",
+        ),
+        pytest.param(
+            *({"qty": "twelve", "b": 1}, {"quantity": "twelve", "b": 1}),
+            {("$.qty", "missing", "renamed")},
+            id="renamed",
+        ),
+        pytest.param(
+            *({"qty": 1, "b": 1}, {"free": 1, "b": 1}),
+            {("$.qty", "missing", "missing"), ("$.free", "extra", "extra")},
+            id="equal-by-chance-is-not-renamed",
+        ),
+        pytest.param(
+            *([1, 2], {"data": [1, 2], "total": 2}, {("$", "type", "wrapped:data")}), id="wrapped"
+        ),
+        pytest.param(
+            {"data": {"a": 1, "b": 2}},
+            {"a": 1, "b": 2},
+            {("$", "type", "unwrapped:data")},
+            id="bare",
+        ),
         pytest.param([], {}, {("$", "type", "empty_container")}, id="empty-containers"),
         pytest.param(
             *([1, 2], {"0": 1, "1": 2}, {("$", "type", "array_to_object")}), id="array-to-object"
@@ -260,6 +284,26 @@ def test_unexplained_changes_of_two_paths_are_two_causes() -> None:
         (("$[*].a",), 2),
         (("$[*].b",), 2),
     }
+
+
+def test_another_order_is_shown_by_what_names_the_elements() -> None:
+    legacy = [{"sku": name, "v": 1} for name in "ABCDEF"]
+    new = [{"sku": name, "v": 1} for name in "ABDCEF"]
+    (difference,) = compare_values(legacy, new).differences
+    assert (difference.legacy, difference.new) == (
+        '[…, "B", "C", "D", "E", "F"]',
+        '[…, "B", "D", "C", "E", "F"]',
+    )
+
+
+def test_countless_paths_are_counted_under_one() -> None:
+    legacy = {f"name {n}": [n] if n % 2 else str(n) for n in range(20_000)}
+    new = {f"name {n}": [n + 1] if n % 2 else f"{n}x" for n in range(20_000)}
+    found = compare_values(legacy, new)
+    assert sum(cause.count for cause in found.causes) == 20_000
+    assert len(found.causes) <= 5_002
+    assert len(found.differing_paths) <= 1_000
+    assert len(found.differences) + found.more == 20_000
 
 
 def test_values_of_long_texts_are_shown_where_they_differ() -> None:
