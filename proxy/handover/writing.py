@@ -101,35 +101,10 @@ def closed_front(
     return _CLOSED_HEADER.pack(length, CLOSED, exchange, first_byte, elapsed, status, head, body)
 
 
-def whole_front(
-    exchange: int,
-    number: int,
-    started: float,
-    target: int,
-    head: int,
-    body: int,
-    first_byte: float,
-    elapsed: float,
-    status: int,
-    response_head: int,
-    response_body: int,
-) -> bytes:
-    """The front of WHOLE: first the lengths of the request's parts, then of the response's."""
-    return _WHOLE_HEADER.pack(
-        EXCHANGE.size + target + head + body + response_head + response_body,
-        WHOLE,
-        exchange,
-        number,
-        started,
-        target,
-        head,
-        body,
-        first_byte,
-        elapsed,
-        status,
-        response_head,
-        response_body,
-    )
+# The front of WHOLE, without a call in between for the hot path: pack_whole(length, WHOLE, id,
+# number of the DECIDED, started, length of target, head and body, first byte, elapsed, status,
+# length of head and body). `length` is EXCHANGE.size and all five lengths.
+pack_whole: Final = _WHOLE_HEADER.pack
 
 
 def _text_frame(kind: int, content: bytes) -> bytes:
@@ -174,7 +149,10 @@ class Packer:
                 return b"".join((decided, front, target, request.head, request.body))
             case Whole(request=request, response=response):
                 decided, number, target = self._named(request)
-                front = whole_front(
+                parts = (target, request.head, request.body, response.head, response.body)
+                front = pack_whole(
+                    EXCHANGE.size + sum(map(len, parts)),
+                    WHOLE,
                     request.id,
                     number,
                     request.started,
@@ -187,7 +165,6 @@ class Packer:
                     len(response.head),
                     len(response.body),
                 )
-                parts = (target, request.head, request.body, response.head, response.body)
                 return b"".join((decided, front, *parts))
 
     def _named(self, request: TakenRequest) -> tuple[bytes, int, bytes]:

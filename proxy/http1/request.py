@@ -68,7 +68,6 @@ class Request:
 
     __slots__ = (
         "_device_id",
-        "_known",
         "_made",
         "_minted",
         "_request_id",
@@ -88,6 +87,7 @@ class Request:
         "host_field",
         "http10",
         "keep_alive",
+        "known",
         "length",
         "measured_from",
         "measured_received",
@@ -140,7 +140,7 @@ class Request:
         self._minted = ""
         self._device_id = ""
         # What the header section meant before, if it was recalled.
-        self._known: KnownHead | None = None
+        self.known: KnownHead | None = None
 
     def header(self, name: str) -> str | None:
         """Value of a field by lower-case name; several lines are joined (RFC 9110, 5.3)."""
@@ -166,8 +166,8 @@ class Request:
 
     def sent_device_id(self) -> str:
         """The identity cookie's value; empty when the client has none."""
-        if self._known is not None:
-            return self._known.device_id
+        if self.known is not None:
+            return self.known.device_id
         if self.cookie_line is None:
             return ""
         known = self.wire.device_ids(self.cookie_line)
@@ -207,7 +207,7 @@ class Request:
 
     def recall(self, known: KnownHead) -> None:
         """Take over what the same header section meant before."""
-        self._known = known
+        self.known = known
         self.host = known.host
         self.host_field = known.host_field
         self.cookie_line = known.cookie_line
@@ -233,7 +233,7 @@ class Request:
 
     def head_for(self, target: bytes, authority: bytes) -> bytes:
         """The head for an upstream, always HTTP/1.1."""
-        known = self._known
+        known = self.known
         if known is not None:
             # Recalled: a plain GET or HEAD, whose fields have been joined before.
             return b"%b %b HTTP/1.1\r\n%b%b\r\n" % (
@@ -285,7 +285,7 @@ class Request:
         """
         if self.upgrade:
             return "upgrade"
-        known = self._known
+        known = self.known
         if known is None:
             return _special_use(self.fields)
         if known.special_use is None:

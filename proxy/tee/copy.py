@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING
+from time import perf_counter
+from typing import TYPE_CHECKING, Final
 
 from proxy.evidence.outcome import Outcome
-from proxy.handover.writing import closed_front, ended_frame, opened_front, whole_front
+from proxy.handover.frames import EXCHANGE, FRAME, WHOLE
+from proxy.handover.writing import closed_front, ended_frame, opened_front, pack_whole
 from proxy.shadow_policy import DispatchAt
 
 if TYPE_CHECKING:
     from proxy.http1.response_head import ResponseHead
     from proxy.journey import Journey
-    from proxy.tee.tee import Branch, Tee
+    from proxy.tee.tee import Branch
+
+_EXCHANGE_BYTES: Final = EXCHANGE.size
+_FRAME_BYTES: Final = FRAME.size
+
+
+class Longer:
+    """What a copy has beyond the plain case: no request body, and a response in one turn."""
+
+    __slots__ = ("connection", "held", "id", "request_body", "request_size")
+
+    def __init__(self) -> None:
+        self.request_body: list[bytes] = []
+        self.request_size = 0
+        # Bytes counted in `Outlet.held`.
+        self.held = 0
+        # On which connection it was opened, under which id; 0: on none.
+        self.connection = 0
+        self.id = 0
 
 
 class Copy:
@@ -22,51 +41,33 @@ class Copy:
     the reason why not. It then takes itself off the journey.
     """
 
-    __slots__ = (
-        "_branch",
-        "_connection",
-        "_held",
-        "_id",
-        "_request_body",
-        "_request_size",
-        "_response_head",
-        "_tee",
-        "asked",
-        "chunks",
-    )
+    __slots__ = ("_branch", "_longer", "_response_head", "asked", "chunks")
 
-    def __init__(self, tee: Tee, branch: Branch) -> None:
-        self._tee = tee
+    # The head that the primary was sent; the journey sets it.
+    asked: bytes
+    _response_head: bytes
+
+    def __init__(self, branch: Branch) -> None:
         self._branch = branch
-        # The head that the primary was sent.
-        self.asked = b""
-        self._request_body: list[bytes] | None = None
-        self._request_size = 0
-        self._response_head = b""
-        # Of the response's body.
+        self._longer: Longer | None = None
+        # Of the response's body; the journey adds them.
         self.chunks: list[bytes] = []
-        # Bytes counted in `Outlet.held`.
-        self._held = 0
-        # On which connection this was opened; 0: on none.
-        self._connection = 0
-        self._id = 0
 
     # What the journey tells.
 
     def request_body(self, journey: Journey, chunk: bytes) -> None:
         """Take a piece of the request's body."""
-        if self._request_body is None:
-            self._request_body = []
-        self._request_body.append(chunk)
-        self._request_size += len(chunk)
-        if self._request_size > self._tee.max_body:
+        longer = self._become_longer()
+        longer.request_body.append(chunk)
+        longer.request_size += len(chunk)
+        if longer.request_size > self._branch.max_body:
             self.give_up(journey, Outcome.SHED, "oversize")
         else:
-            self._hold(journey)
+            self._hold(journey, longer)
 
     def request_whole(self, journey: Journey) -> None:
         """Announce the request if the route wants that."""
-        if self._branch.dispatch is DispatchAt.CONCURRENT and not self._connection:
+        if self._branch.dispatch is DispatchAt.CONCURRENT:
             self._open(journey)
 
     def response_head(
@@ -74,7 +75,7 @@ class Copy:
     ) -> None:
         """Take the response's head; the client gets `joined`, made of `parts`."""
         if (
-            head.length > self._tee.max_body
+            head.length > self._branch.max_body
             and journey.request.method != "HEAD"
             and head.status not in (204, 304)
         ):
@@ -87,14 +88,13 @@ class Copy:
 
     def turn_ended(self, journey: Journey) -> None:
         """Take note that the response goes on in a later turn of the loop."""
-        if journey.sent_bytes > self._tee.max_body:
+        if journey.sent_bytes > self._branch.max_body:
             self.give_up(journey, Outcome.SHED, "oversize")
             return
-        self._hold(journey)
+        self._hold(journey, self._become_longer())
         if (
             journey.copy is not None
             and self._branch.dispatch is DispatchAt.ON_RESPONSE
-            and not self._connection
             and journey.request.complete
         ):
             self._open(journey)
@@ -107,135 +107,153 @@ class Copy:
         elif not journey.request.complete:
             # The upstream answered before it had the whole request; the rest never came.
             self.give_up(journey, Outcome.ABORTED, "early_response")
-        elif journey.sent_bytes > self._tee.max_body:
+        elif journey.sent_bytes > self._branch.max_body:
             self.give_up(journey, Outcome.SHED, "oversize")
-        elif self._connection:
-            self._close(journey)
+        elif self._longer is not None and self._longer.connection:
+            self._close(journey, self._longer)
         else:
             self._hand_over(journey)
 
     def give_up(self, journey: Journey, outcome: Outcome, detail: str) -> None:
         """End without an exchange to compare."""
-        outlet = self._tee.outlet
-        if not self._connection:
+        outlet, longer = self._branch.outlet, self._longer
+        if longer is None or not longer.connection:
             self._branch.books.end(outcome, detail)
-        elif self._connection == outlet.connection:
+        elif longer.connection == outlet.connection:
             # It is in the observer's books. The frame is small and there is at most one of it for
             # every request under way, so it needs no room of its own.
-            outlet.put(ended_frame(self._id, outcome, detail))
+            outlet.put(ended_frame(longer.id, outcome, detail))
         # else: whoever took it over is gone, and the ledger tells.
         self._let_go(journey)
 
     # Handing over.
 
     def _hand_over(self, journey: Journey) -> None:
-        outlet, branch, request = self._tee.outlet, self._branch, journey.request
-        asked, head, size = self.asked, self._response_head, journey.sent_bytes
+        branch, request, longer = self._branch, journey.request, self._longer
+        outlet, asked, head = branch.outlet, self.asked, self._response_head
+        size = journey.sent_bytes
+        request_size = 0 if longer is None else longer.request_size
         target = b"" if journey.target is request.target else request.target
-        total = len(target) + len(asked) + self._request_size + len(head) + size
-        if not self._has_room(journey, total):
+        length = _EXCHANGE_BYTES + len(target) + len(asked) + request_size + len(head) + size
+        # A name may have to be written first, and writing may find that nobody is there any more.
+        number = branch.number or outlet.name(branch)
+        waiting = outlet.waiting + _FRAME_BYTES + length
+        if waiting > outlet.room:
+            self._find_no_room(journey)
             return
-        outlet.exchanges += 1
+        exchange = outlet.exchanges = outlet.exchanges + 1
         started = request.started
-        front = whole_front(
-            outlet.exchanges,
-            branch.number or outlet.name(branch),
+        front = pack_whole(
+            length,
+            WHOLE,
+            exchange,
+            number,
             started + outlet.epoch,
             len(target),
             len(asked),
-            self._request_size,
+            request_size,
             journey.first_byte_at - started,
-            time.perf_counter() - started,
+            perf_counter() - started,
             journey.status,
             len(head),
             size,
         )
-        if self._request_body is None and not target:
-            outlet.parts += (front, asked, head, *self.chunks)
+        parts = outlet.parts
+        if longer is None and not target:
+            parts += (front, asked, head)
         else:
-            outlet.parts += (front, target, asked, *(self._request_body or ()), head, *self.chunks)
-        outlet.waiting += len(front) + total
-        outlet.gather()
-        branch.books.handed += 1
-        branch.books.changed = True
-        self._let_go(journey)
+            body = () if longer is None else longer.request_body
+            parts += (front, target, asked, *body, head)
+        parts += self.chunks
+        outlet.waiting = waiting
+        if waiting >= outlet.enough:
+            outlet.gather()
+        books = branch.books
+        books.handed += 1
+        books.changed = True
+        if longer is not None:
+            outlet.held -= longer.held
+        journey.copy = None
 
     def _open(self, journey: Journey) -> None:
-        outlet, branch, request = self._tee.outlet, self._branch, journey.request
-        target = b"" if journey.target is request.target else request.target
-        total = len(target) + len(self.asked) + self._request_size
-        if not self._has_room(journey, total):
+        longer = self._become_longer()
+        if longer.connection:
             return
-        outlet.exchanges += 1
-        self._id = outlet.exchanges
-        self._connection = outlet.connection
+        branch, request, asked = self._branch, journey.request, self.asked
+        outlet = branch.outlet
+        target = b"" if journey.target is request.target else request.target
+        length = len(target) + len(asked) + longer.request_size
+        number = branch.number or outlet.name(branch)
+        if outlet.waiting + length > outlet.room:
+            self._find_no_room(journey)
+            return
+        longer.id = outlet.exchanges = outlet.exchanges + 1
+        longer.connection = outlet.connection
         front = opened_front(
-            self._id,
-            branch.number or outlet.name(branch),
+            longer.id,
+            number,
             request.started + outlet.epoch,
             len(target),
-            len(self.asked),
-            self._request_size,
+            len(asked),
+            longer.request_size,
         )
-        outlet.parts += (front, target, self.asked, *(self._request_body or ()))
-        outlet.waiting += len(front) + total
-        outlet.gather()
-        self._request_body = None
-        self._request_size = 0
+        outlet.add((front, target, asked, *longer.request_body), len(front) + length)
         branch.books.handed += 1
         branch.books.changed = True
+        outlet.held -= longer.request_size
+        longer.held -= longer.request_size
+        longer.request_body = []
+        longer.request_size = 0
 
-    def _close(self, journey: Journey) -> None:
-        outlet = self._tee.outlet
-        if self._connection != outlet.connection:
-            self._let_go(journey)
-            return
+    def _close(self, journey: Journey, longer: Longer) -> None:
+        outlet = self._branch.outlet
         head, size = self._response_head, journey.sent_bytes
-        if outlet.waiting + len(head) + size > outlet.waiting_limit:
+        if longer.connection != outlet.connection:
+            self._let_go(journey)
+        elif outlet.waiting + len(head) + size > outlet.room:
             self.give_up(journey, Outcome.SHED, "queue")
-            return
-        started = journey.request.started
-        front = closed_front(
-            self._id,
-            journey.first_byte_at - started,
-            time.perf_counter() - started,
-            journey.status,
-            len(head),
-            size,
-        )
-        outlet.parts += (front, head, *self.chunks)
-        outlet.waiting += len(front) + len(head) + size
-        outlet.gather()
-        self._let_go(journey)
+        else:
+            started = journey.request.started
+            front = closed_front(
+                longer.id,
+                journey.first_byte_at - started,
+                perf_counter() - started,
+                journey.status,
+                len(head),
+                size,
+            )
+            outlet.add((front, head, *self.chunks), len(front) + len(head) + size)
+            self._let_go(journey)
 
-    def _has_room(self, journey: Journey, size: int) -> bool:
-        outlet = self._tee.outlet
-        if not outlet.connection:
-            self.give_up(journey, Outcome.SHED, "observer_down")
-            return False
-        if outlet.waiting + size > outlet.waiting_limit:
-            # The newest goes: what waits has been handed over already.
-            self.give_up(journey, Outcome.SHED, "queue")
-            return False
-        return True
+    def _find_no_room(self, journey: Journey) -> None:
+        # The newest goes: what waits has been handed over already.
+        down = not self._branch.outlet.connection
+        self.give_up(journey, Outcome.SHED, "observer_down" if down else "queue")
 
     # Bounds.
 
-    def _hold(self, journey: Journey) -> None:
+    def _become_longer(self) -> Longer:
+        longer = self._longer
+        if longer is None:
+            longer = self._longer = Longer()
+        return longer
+
+    def _hold(self, journey: Journey, longer: Longer) -> None:
         """Count what outlives this turn against what all copies may hold."""
-        outlet = self._tee.outlet
-        held = self._request_size + journey.sent_bytes
-        outlet.held += held - self._held
-        self._held = held
+        outlet = self._branch.outlet
+        held = longer.request_size + journey.sent_bytes
+        outlet.held += held - longer.held
+        longer.held = held
         if outlet.held > outlet.held_limit:
             self.give_up(journey, Outcome.SHED, "queue")
 
     def _let_go(self, journey: Journey) -> None:
-        if self._held:
-            self._tee.outlet.held -= self._held
-            self._held = 0
+        if self._longer is not None:
+            self._branch.outlet.held -= self._longer.held
         journey.copy = None
 
     def __repr__(self) -> str:
-        state = f"opened as {self._id}" if self._connection else f"{self._held} bytes held"
+        longer = self._longer
+        opened = longer is not None and longer.connection
+        state = f"opened as {longer.id}" if longer is not None and opened else "under way"
         return f"<Copy for {self._branch.decided.route} [{state}]>"

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from proxy.tee.tee import Branch
 
 # Frames are gathered for so long, or up to so many bytes, and then written at once.
-GATHER_SECONDS: Final = 0.002
-GATHER_BYTES: Final = 64 * 1024
+GATHER_SECONDS: Final = 0.004
+GATHER_BYTES: Final = 32 * 1024
 # The most that is joined and given to the kernel in one turn of the loop.
 _SLICE_BYTES: Final = 256 * 1024
 # What may wait for an observer that does not read, and what copies under way may hold together.
@@ -64,11 +64,13 @@ class Outlet:
         "boot",
         "connection",
         "connections",
+        "enough",
         "epoch",
         "exchanges",
         "held",
         "held_limit",
         "parts",
+        "room",
         "waiting",
         "waiting_limit",
         "written",
@@ -80,6 +82,10 @@ class Outlet:
         # Bytes in `parts` and `_rest`.
         self.waiting = 0
         self.waiting_limit = WAITING_BYTES
+        # What `waiting` may come to: `waiting_limit`, or nothing without a connection.
+        self.room = 0
+        # What `waiting` has to come to before `gather` has something to do.
+        self.enough = 0
         # Bytes that copies under way refer to beyond the turn in which they came.
         self.held = 0
         self.held_limit = HELD_BYTES
@@ -119,6 +125,8 @@ class Outlet:
         """Widen the bounds for bodies of this size."""
         self.waiting_limit = max(WAITING_BYTES, _LARGEST_BODIES * max_body)
         self.held_limit = max(HELD_BYTES, _LARGEST_BODIES * max_body)
+        if self.connection:
+            self.room = self.waiting_limit
 
     # Connecting. A unix socket connects at once or not at all, so there is nothing to wait for.
 
@@ -135,6 +143,7 @@ class Outlet:
         self._socket = sock
         self.connections += 1
         self.connection = self.connections
+        self.room = self.waiting_limit
         self._connected_at = time.monotonic()
         self._loop.add_reader(sock.fileno(), self._ended)
         self.put(hello_frame(Hello(boot=self.boot, worker=self._worker, pid=os.getpid())))
@@ -161,7 +170,7 @@ class Outlet:
         if self.blocked:
             self._loop.remove_writer(sock.fileno())
         sock.close()
-        self.connection = 0
+        self.connection = self.room = self.enough = 0
         self.blocked = False
         # What waited was counted as handed over: the ledger tells the next observer of it.
         self.parts = []
@@ -177,7 +186,9 @@ class Outlet:
     # Writing.
 
     def name(self, branch: Branch) -> int:
-        """Give a decision its number on this connection; the oldest name gives way."""
+        """Give a decision its number on this connection; the oldest name gives way. 0: no room."""
+        if self.waiting >= self.room:
+            return 0
         at = self._named % _NUMBERS
         self._named += 1
         if at < len(self._names):
@@ -191,19 +202,26 @@ class Outlet:
 
     def put(self, frame: bytes) -> None:
         """Write a small frame with the next batch."""
-        self.parts.append(frame)
-        self.waiting += len(frame)
-        self.gather()
+        self.add((frame,), len(frame))
+
+    def add(self, parts: tuple[bytes, ...], size: int) -> None:
+        """Write these with the next batch; `size` is theirs together."""
+        self.parts += parts
+        self.waiting += size
+        if self.waiting >= self.enough:
+            self.gather()
 
     def gather(self) -> None:
-        """Write soon, or now if there is enough. To be called after `parts` grew."""
+        """Write soon, or now if there is enough. To be called when `waiting` reaches `enough`."""
         if self._timer is None:
             self._timer = self._loop.call_later(GATHER_SECONDS, self._gathered)
-        elif self.waiting >= GATHER_BYTES and not self.blocked:
+            self.enough = GATHER_BYTES
+        elif not self.blocked:
             self._write()
 
     def _gathered(self) -> None:
         self._timer = None
+        self.enough = 0
         if self.parts and not self.blocked:
             self._write()
 

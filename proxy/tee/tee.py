@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from flags.evaluate import BASIS_POINTS, bucket_of
 from proxy.handover import MAX_BODY, Decided
 from proxy.headers import SAFE_METHODS
-from proxy.routing.unsafe_get import compile_unsafe_get
+from proxy.routing.unsafe_get import UnsafeGet, compile_unsafe_get
 from proxy.shadow_policy import SampleKey, SampleKeyKind, ShadowPolicy, WriteMode
 from proxy.tee.copy import Copy
 
@@ -21,7 +21,32 @@ if TYPE_CHECKING:
     from proxy.tee.books import Books
     from proxy.tee.outlet import Outlet
 
-_compile_unsafe_get: Final = lru_cache(maxsize=1024)(compile_unsafe_get)
+# Targets remembered for each set of patterns: most requests ask for what was asked for before.
+_TARGETS: Final = 4096
+
+
+class UnsafeTargets(dict[bytes, bool]):
+    """Whether a GET for a target may change something, by target."""
+
+    __slots__ = ("_unsafe",)
+
+    def __init__(self, unsafe: UnsafeGet) -> None:
+        super().__init__()
+        self._unsafe = unsafe
+
+    def __missing__(self, target: bytes) -> bool:
+        path, _, query = target.decode("latin-1").partition("?")
+        unsafe = self._unsafe(path, query)
+        if len(self) >= _TARGETS:
+            self.clear()
+        self[target] = unsafe
+        return unsafe
+
+
+@lru_cache(maxsize=256)
+def _unsafe_targets(patterns: tuple[str, ...]) -> UnsafeTargets | None:
+    unsafe = compile_unsafe_get(patterns)
+    return None if unsafe is None else UnsafeTargets(unsafe)
 
 
 class Branch:
@@ -33,18 +58,26 @@ class Branch:
         "dispatch",
         "hash_prefix",
         "key",
+        "max_body",
         "number",
+        "outlet",
+        "samples",
         "threshold",
         "unsafe_get",
         "writes",
     )
 
-    def __init__(self, policy: ShadowPolicy, decided: Decided, books: Books) -> None:
+    def __init__(
+        self, policy: ShadowPolicy, decided: Decided, books: Books, outlet: Outlet, max_body: int
+    ) -> None:
         self.decided = decided
+        self.outlet = outlet
         self.books = books.of(decided.route)
+        self.max_body = max_body
         self.dispatch = policy.dispatch
         self.writes = policy.writes is not WriteMode.NEVER
-        self.unsafe_get = _compile_unsafe_get(policy.unsafe_get)
+        self.unsafe_get = _unsafe_targets(policy.unsafe_get)
+        self.samples = policy.sample < 1
         # A share that rounds to nothing is still not nothing.
         self.threshold = max(1, round(policy.sample * BASIS_POINTS))
         self.hash_prefix = f"shadow:{decided.route}:"
@@ -77,24 +110,28 @@ class Tee:
             branch = self._branch(decision)
         if branch is None:
             return None
-        if request.method not in SAFE_METHODS:
-            reason = "" if branch.writes else "method"
-        elif branch.unsafe_get is not None and branch.unsafe_get(request.path, request.query):
-            reason = "unsafe_get"
+        if request.method in SAFE_METHODS:
+            unsafe = branch.unsafe_get
+            reason = "unsafe_get" if unsafe is not None and unsafe[request.target] else ""
         else:
-            reason = ""
-        reason = reason or request.special_use()
-        if not reason and branch.threshold < BASIS_POINTS:
-            key = branch.key(request) or request.client_ip
-            if bucket_of(branch.hash_prefix + key) >= branch.threshold:
-                reason = "unsampled"
+            reason = "" if branch.writes else "method"
+        if not reason:
+            known = request.known
+            use = None if known is None else known.special_use
+            reason = request.special_use() if use is None else use
+            if not reason and branch.samples:
+                reason = self._sampled(request, branch)
         books = branch.books
+        books.changed = True
         if reason:
             books.leave_out(reason)
             return None
         books.eligible += 1
-        books.changed = True
-        return Copy(self, branch)
+        return Copy(branch)
+
+    def _sampled(self, request: Request, branch: Branch) -> str:
+        key = branch.key(request) or request.client_ip
+        return "" if bucket_of(branch.hash_prefix + key) < branch.threshold else "unsampled"
 
     def _branch(self, decision: Decision) -> Branch | None:
         branch = None
@@ -110,7 +147,7 @@ class Tee:
                 config_revision=self._config_revision,
                 flag_revision=self._flag_revision,
             )
-            branch = Branch(decision.route.shadow, decided, self._books)
+            branch = Branch(decision.route.shadow, decided, self._books, self.outlet, self.max_body)
         self._branches[id(decision)] = branch
         return branch
 
