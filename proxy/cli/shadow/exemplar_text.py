@@ -45,8 +45,9 @@ def _causes(shown: ShownExemplar, paint: Paint) -> Iterator[str]:
 
 
 def _cause(cause: ShownCause, paint: Paint) -> Iterator[str]:
-    word = printable(cause.cause) or "no known cause"
-    yield f"{paint.severity(cause.severity)}  {paint.bold(word)}: {printable(cause.explanation)}"
+    # Without a word for it the explanation says just that.
+    word = f"{paint.bold(printable(cause.cause))}: " if cause.cause else ""
+    yield f"{paint.severity(cause.severity)}  {word}{printable(cause.explanation)}"
     yield f"  at {printable(', '.join(cause.paths))}"
     if cause.triage or cause.ticket:
         yield f"  triaged: {printable(' '.join(filter(None, (cause.ticket, cause.triage))))}"

@@ -9,6 +9,7 @@ from proxy.cli.shadow.words import milliseconds, moment, number, printable, rule
 from proxy.evidence.report import CauseReport, NoiseReport, RouteReport, VerdictState
 from proxy.evidence.verdict import duration
 
+NO_CAUSE = "no known cause"
 # Causes that are told in full; the rest is a number.
 MOST_CAUSES = 20
 
@@ -81,7 +82,8 @@ def _rates(report: RouteReport) -> Iterator[str]:
     yield ""
     yield "  severity   limit     mismatches  may be noise  rate is below  to go"
     for rate in report.rates:
-        to_go = "-" if rate.to_go is None else number(rate.to_go)
+        refuted = rate.e_no_go >= rate.needed
+        to_go = "-" if rate.to_go is None or refuted else number(rate.to_go)
         yield (
             f"  {rate.severity:<9}  {share(rate.limit):<8}  {number(rate.mismatches):>10}"
             f"  {number(rate.doubtful):>12}  {share(rate.upper_bound):>13}  {to_go:>5}"
@@ -101,19 +103,28 @@ def _causes(report: RouteReport, paint: Paint) -> Iterator[str]:
 
 def _cause(cause: CauseReport, compared: int, paint: Paint) -> Iterator[str]:
     of = f" of {number(compared)}" if compared else ""
-    word = printable(cause.cause) or "no known cause"
+    word = printable(cause.cause) or NO_CAUSE
     head = f"  {paint.severity(cause.severity)}  {number(cause.count)}{of}  {paint.bold(word)}"
     yield head + (paint.dim("  noise: does not count") if cause.noise else "")
-    yield f"    {printable(cause.explanation)}"
+    if cause.cause:
+        yield f"    {printable(cause.explanation)}"
     yield f"    at {listed(cause.paths)}"
-    if cause.example and cause.example != cause.explanation:
+    if cause.example and not _is_told(cause):
         yield f"    e.g. {printable(cause.example)}"
     seen = f"{moment(cause.first_seen)} to {moment(cause.last_seen)}"
     yield paint.dim(f"    {printable(cause.fingerprint)}, {seen}")
     if cause.triage or cause.ticket:
         yield f"    triaged: {printable(' '.join(filter(None, (cause.ticket, cause.triage))))}"
     if cause.exemplars:
-        yield f"    figway shadow show {printable(cause.exemplars[0])}"
+        first, *others = map(printable, cause.exemplars)
+        more = paint.dim(f"  (or {', '.join(others)})") if others else ""
+        yield f"    figway shadow show {first}{more}"
+
+
+def _is_told(cause: CauseReport) -> bool:
+    """Whether the explanation has the values of the example, and the paths its place."""
+    place, _, values = cause.example.partition(": ")
+    return bool(cause.cause) and place in cause.paths and cause.explanation.startswith(values)
 
 
 def listed(paths: Sequence[str], most: int = 4) -> str:
@@ -123,7 +134,8 @@ def listed(paths: Sequence[str], most: int = 4) -> str:
 
 
 def _noise(noise: Sequence[NoiseReport], paint: Paint) -> Iterator[str]:
-    told = [each for each in noise if each.call != "undecided" or each.proposal]
+    # Regressions are causes, and told there.
+    told = [each for each in noise if each.call == "noise" or each.proposal]
     if not told:
         return
     yield ""

@@ -84,11 +84,13 @@ def _what_if(what_if: WhatIf, paint: Paint) -> Iterator[str]:
     masked = [each for each in what_if.silenced if not each.noise]
     noise = [each for each in what_if.silenced if each.noise]
     if masked:
-        yield paint.bad(f"  {number(len(masked))} causes that are no noise would be masked:")
+        causes = "1 cause that is" if len(masked) == 1 else f"{number(len(masked))} causes that are"
+        yield paint.bad(f"  {causes} no noise would be masked:")
         for each in masked:
             yield from _silenced(each, paint)
     if noise:
-        yield paint.good(f"  {number(len(noise))} causes of noise would be gone:")
+        causes = "1 cause" if len(noise) == 1 else f"{number(len(noise))} causes"
+        yield paint.good(f"  {causes} of noise would be gone:")
         for each in noise:
             yield from _silenced(each, paint)
     if not what_if.silenced:
@@ -98,8 +100,8 @@ def _what_if(what_if: WhatIf, paint: Paint) -> Iterator[str]:
 
 
 def _silenced(each: WhatIfCause, paint: Paint) -> Iterator[str]:
-    word = printable(each.cause) or "no known cause"
-    yield f"    {paint.severity(each.severity)}  {paint.bold(word)}: {printable(each.explanation)}"
+    word = f"{paint.bold(printable(each.cause))}: " if each.cause else ""
+    yield f"    {paint.severity(each.severity)}  {word}{printable(each.explanation)}"
     yield f"      at {listed(each.paths)}, in {number(each.pairs)} pairs"
     if each.exemplars:
         yield f"      figway shadow show {printable(each.exemplars[0])}"

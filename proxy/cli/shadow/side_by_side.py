@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from proxy.cli.shadow.paint import Paint
 from proxy.cli.shadow.words import printable
 
+_BETWEEN_TAGS = re.compile(r">[ \t]*<")
 # Lines of each side that are compared: beyond it difflib takes longer than anybody reads.
 MOST_LINES = 1000
 CONTEXT = 3
@@ -32,7 +34,9 @@ class Row:
 
 
 def body_lines(body: str) -> list[str]:
-    """The lines of a body; JSON is spread out, so that members stand on lines of their own."""
+    """The lines of a body; JSON and markup are spread out, a member or an element on each line."""
+    if body.lstrip().startswith("<"):
+        return [printable(line) for line in _BETWEEN_TAGS.sub(">\n<", body).splitlines()]
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -73,7 +74,25 @@ def test_a_no_go_names_each_cause_with_paths_example_and_where_to_look() -> None
     assert "legacy 12.345, new 12.35: rounded to 2 places" in text
     assert "at $.price, $.items[*].price" in text
     assert "e.g. $.items[3].price: legacy 12.345, new 12.35" in text
-    assert "figway shadow show 7f3a2b" in text
+    assert "figway shadow show 7f3a2b  (or 8e1c00)" in text
+
+
+def test_a_cause_without_a_word_is_not_explained_twice() -> None:
+    cause = replace(CAUSE, cause="", explanation="no known cause explains it")
+    text = report_text((replace(NO_GO, causes=(cause,)),), PLAIN)
+    assert text.count("no known cause") == 1
+    assert "e.g. $.items[3].price: legacy 12.345, new 12.35" in text
+
+
+def test_an_example_that_says_nothing_new_is_left_out() -> None:
+    cause = replace(CAUSE, example="$.price: legacy 12.345, new 12.35")
+    assert "e.g." not in report_text((replace(NO_GO, causes=(cause,)),), PLAIN)
+
+
+def test_a_limit_that_is_refuted_is_not_so_many_comparisons_away() -> None:
+    refuted = replace(GO.rates[0], e_no_go=math.inf, to_go=303_331, mismatches=180)
+    assert "303,331" not in report_text((replace(NO_GO, rates=(refuted,)),), PLAIN)
+    assert "303,331" in report_text((replace(MORE, rates=(replace(refuted, e_no_go=0.0),)),), PLAIN)
 
 
 def test_a_proposed_rule_can_be_copied_into_the_file() -> None:
@@ -285,6 +304,7 @@ def test_the_columns_hold_every_line_of_both_sides_in_order(
 
 def test_bodies_of_json_are_spread_out_and_others_left_alone() -> None:
     assert body_lines('{"a":1}') == ["{", '  "a": 1', "}"]
+    assert body_lines("<p>a</p> <p>b c</p>") == ["<p>a</p>", "<p>b c</p>"]
     assert body_lines("a\nb") == ["a", "b"]
     assert body_lines("12") == ["12"]
     assert body_lines("[" * 100_000) == ["[" * 100_000]
@@ -305,8 +325,8 @@ def test_rules_say_what_they_did_and_when_they_end() -> None:
 def test_a_what_if_names_what_would_be_masked_apart_from_noise() -> None:
     text = rules_text(WHAT_IF, PLAIN)
     assert "of 50 stored pairs 41 mismatch now and 2 would" in text
-    masked, _, noise = text.partition("1 causes of noise would be gone:")
-    assert "1 causes that are no noise would be masked:" in masked
+    masked, _, noise = text.partition("1 cause of noise would be gone:")
+    assert "1 cause that is no noise would be masked:" in masked
     assert "rounding" in masked.partition("would be masked:")[2]
     assert "offset:+3s" in noise
     assert "draft rule 2 changes nothing" in text
