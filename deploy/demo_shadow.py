@@ -14,6 +14,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import dataclass
 
 from deploy.port import HOST
@@ -80,6 +81,7 @@ def _serve(session: Session) -> None:
     if session.stop.asked():
         return
     print(_figway(ports, "report"), flush=True)
+    print(_summary(report), flush=True)
     print(_things_to_try(ports, report), flush=True)
     session.wait_until_stopped()
 
@@ -159,6 +161,22 @@ def _exemplar(report: dict[str, object]) -> tuple[str, str]:
             for exemplar in cause["exemplars"]:
                 return str(route["route"]), str(exemplar)
     return "", ""
+
+
+def _summary(report: dict[str, object]) -> str:
+    """One line for each cause over all routes: a fingerprint is the same on every one."""
+    counts: Counter[str] = Counter()
+    said: dict[str, str] = {}
+    where: dict[str, list[str]] = {}
+    for route in _routes(report):
+        causes = route.get("causes")
+        for cause in causes if isinstance(causes, list) else []:
+            key = cause["fingerprint"]
+            counts[key] += cause["count"]
+            said.setdefault(key, f"{cause['severity']:8} {cause['cause'] or 'unexplained':16}")
+            where.setdefault(key, []).append(str(route["route"]))
+    lines = [f"  {counts[key]:5} x  {said[key]} {', '.join(where[key])}" for key in said]
+    return "\n".join([f"Over all routes, {len(lines)} causes:", *lines])
 
 
 def _things_to_try(ports: Ports, report: dict[str, object]) -> str:

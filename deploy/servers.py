@@ -165,8 +165,9 @@ def figway_command(ports: Ports, *, state: Path = STATE) -> str:
     """How the command is typed in the folder of the clone, for messages."""
     words = [f"{os.path.relpath(Path(sys.executable).parent, ROOT)}/figway"]
     if state != STATE:
+        # Where the admin listener is stands there too.
         words.insert(0, f"FIGWAY_STATE_DIR={os.path.relpath(state, ROOT)}")
-    if ports.admin.number != _ADMIN_PORT:
+    elif ports.admin.number != _ADMIN_PORT:
         words.insert(0, f"FIGWAY_ADMIN=http://{HOST}:{ports.admin.number}")
     return " ".join(words)
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +21,12 @@ Report = dict[str, dict[str, Any]]
 
 
 def report_of(figway: FigwayProcess) -> Report:
-    """What `figway shadow report --format json` says, by route."""
-    done = figway.run("shadow", "report", "--format", "json")
-    assert done.code == 0, done.err
-    return {route["route"]: route for route in done.json["routes"]}
+    """What the admin API reports, by route; nothing while the observer starts."""
+    answer = figway.api("/api/v1/shadow/report")
+    if answer.status == 503:
+        return {}
+    assert answer.status == 200, answer.body
+    return {route["route"]: route for route in answer.json["routes"]}
 
 
 def settled(figway: FigwayProcess, eligible: int) -> Report:
@@ -45,11 +46,16 @@ def settled(figway: FigwayProcess, eligible: int) -> Report:
     return report
 
 
+def happened(route: Mapping[str, Any]) -> dict[str, int]:
+    """The outcomes of a route that there were."""
+    return {outcome: count for outcome, count in route["outcomes"].items() if count}
+
+
 def brief(report: Report) -> str:
     """Outcomes and causes of every route, for messages."""
     lines = []
     for name, route in report.items():
-        lines.append(f"{name}: {route['verdict']} {route['outcomes']} {route['reasons']}")
+        lines.append(f"{name}: {route['verdict']} {happened(route)} {route['reasons']}")
         lines += [
             f"  {cause['severity']} {cause['cause']!r} x {cause['count']} {cause['paths']}:"
             f" {cause['explanation']}"
@@ -119,8 +125,3 @@ def at_stage(route: str, stage: str) -> Callable[[str], str]:
         return head + found + before + key + stage + after[after.index("\n") :]
 
     return change
-
-
-def dumped(report: Report) -> str:
-    """A whole report, for messages."""
-    return json.dumps(report, indent=1)

@@ -1,0 +1,104 @@
+"""DokuWiki compared with itself: the verdict is GO, and only its clock is noise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from deploy.visitors import send_visitors
+from tests.journeys.figway_process import FigwayProcess
+from tests.rigs.child import free_ports
+from tests.rigs.dokuwiki import install_dokuwiki
+from tests.rigs.shadow_shop import brief, settled
+from tests.rigs.shop import Visitor, start_php
+
+# Wider limits than production's 0.1 % and 0.5 %, so that the crawl is short: 162 comparisons
+# without a critical mismatch, and 300 with five that noise may hide, are enough for a GO. Half of
+# all are re-probed, because that is where noise shows.
+ROUTES = """\
+version: 1
+upstreams:
+  legacy: {{role: legacy, urls: ["http://127.0.0.1:{legacy}"], version: "2022-07-31a"}}
+  twin: {{urls: ["http://127.0.0.1:{twin}"], version: "2022-07-31a"}}
+routes:
+  - id: pages
+    match: {{path: {{prefix: /doku.php}}}}
+    new: twin
+    stage: shadow
+    shadow: {{sample: 100%, aa: {{rate: 50%}}, budget: {{legacy_extra_rps: 100}}}}
+    compare: {{profile: php}}
+    gate: {{max_mismatch: {{critical: 2%, major: 5%}}, max_unseen: 5%}}
+  - {{id: monolith, match: {{path: {{prefix: /}}}}}}
+"""
+ROUNDS = 8
+PAGES = {
+    "table": "====== Table ======\n\n^ Tool ^ Price ^\n| Saw | 12.90 |\n| Ümlaut | 3 |\n",
+    "list": "====== List ======\n\n  * one\n    * two\n  - three\n\n[[start|Back]] [[nowhere]]\n",
+    "code": "====== Code ======\n\n<code php>\n<?php echo 1 < 2;\n</code>\n\n%%**%% //a// **b**\n",
+    "long": "====== Long ======\n\n" + "===== Part =====\n\nA line of text.\n\n" * 30,
+}
+VARIANTS = (
+    *("", "&do=index", "&do=recent", "&do=backlink", "&do=revisions", "&do=export_raw"),
+    *("&do=export_xhtml", "&do=search&q=wiki", "&do=login", "&do=register", "&do=media"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Twins:
+    """A wiki served twice from the same files, and Figway before both."""
+
+    figway: FigwayProcess
+    legacy: int
+
+    @property
+    def port(self) -> int:
+        """Figway's data port."""
+        return int(self.figway.listen.rpartition(":")[2])
+
+
+@pytest.fixture
+def twins(tmp_path: Path) -> Iterator[Twins]:
+    root = install_dokuwiki(tmp_path)
+    for name, text in PAGES.items():
+        (tmp_path / "data" / "pages" / f"{name}.txt").write_text(text)
+    legacy, twin = free_ports(2)
+    (tmp_path / "routes.yaml").write_text(ROUTES.format(legacy=legacy, twin=twin))
+    (tmp_path / "flags.yaml").write_text("rollback: false\ngroups: {}\nroutes: {}\n")
+    with (
+        start_php(root, None, legacy, tmp_path / "legacy.log", {}),
+        start_php(root, None, twin, tmp_path / "twin.log", {}),
+    ):
+        figway = FigwayProcess(tmp_path)
+        try:
+            yield Twins(figway=figway.serving(), legacy=legacy)
+        finally:
+            figway.close()
+
+
+def targets(twins: Twins) -> list[str]:
+    """Pages in every way the wiki shows them; asking for each fills the wiki's caches."""
+    visitor = Visitor(twins.legacy)
+    names = ("start", "no:such:page", *PAGES)
+    found = [f"/doku.php?id={name}{variant}" for name in names for variant in VARIANTS]
+    for target in found:
+        assert visitor.get(target).status in {200, 302, 404}, target
+    return found
+
+
+def test_a_wiki_compared_with_itself_is_a_go_with_its_clock_as_noise(twins: Twins) -> None:
+    crawl = targets(twins) * ROUNDS
+    assert 400 < len(crawl) < 600
+    send_visitors(twins.port, [(target,) for target in crawl], at_once=4)
+    report = settled(twins.figway, len(crawl))["pages"]
+
+    assert report["verdict"] == "GO", brief({"pages": report})
+    # A page carries the second it was made in, for the request that runs the wiki's cron.
+    proposals = [noise for noise in report["noise"] if noise["proposal"]]
+    assert [noise["proposal"]["op"] for noise in proposals] == ["datetime"], report["noise"]
+    assert [noise["path"] for noise in proposals] == ["html:links[.no img]@src"]
+    assert {cause["cause"] for cause in report["causes"]} == {"clock_skew"}, brief(
+        {"pages": report}
+    )
