@@ -57,7 +57,7 @@ def test_every_command_is_one(line: str) -> None:
 
 
 def test_there_are_commands_to_be_looked_at() -> None:
-    assert len(commands()) >= 9
+    assert len(commands()) >= 8
 
 
 def test_every_option_of_the_plugin_is_told_and_no_other() -> None:
