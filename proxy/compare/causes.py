@@ -21,6 +21,15 @@ __all__ = ["Inference", "explain", "infer"]
 
 # Longer values are cut in a sentence; the difference itself shows more.
 _IN_A_SENTENCE = 80
+# By whether both are written without a point.
+_FROM_STRING = {
+    True: Inference("string_to_int", "a number in quotes became a number"),
+    False: Inference("string_to_number", "a number in quotes became a number"),
+}
+_TO_STRING = {
+    True: Inference("int_to_string", "a number became a text"),
+    False: Inference("number_to_string", "a number became a text"),
+}
 # What texts say for true and for false.
 _TRUE = frozenset({"1", "true", "yes", "on", "y", "t"})
 _FALSE = frozenset({"", "0", "false", "no", "off", "n", "f"})
@@ -78,17 +87,19 @@ def _infer_types(legacy: object, new: object) -> Inference:
     text, lexeme = (legacy, new) if isinstance(legacy, str) else (new, legacy)
     if not isinstance(text, str) or not isinstance(lexeme, bytes):
         return NOTHING
-    value = number(lexeme)
-    if value is not None and (text == lexeme.decode("ascii") or value in amounts_of(text.strip())):
-        kind = "int" if text.lstrip("+-").isdigit() and lexeme.lstrip(b"-").isdigit() else "number"
-        if isinstance(legacy, str):
-            return Inference(f"string_to_{kind}", "a number in quotes became a number")
-        return Inference(f"{kind}_to_string", "a number became a text")
+    if text == lexeme.decode("ascii") or _spells(text, lexeme):
+        whole = text.lstrip("+-").isdigit() and lexeme.lstrip(b"-").isdigit()
+        return (_FROM_STRING if isinstance(legacy, str) else _TO_STRING)[whole]
     one, other = moment(text), epoch(lexeme)
     if one is not None and other is not None:
         left, right = (one, other) if isinstance(legacy, str) else (other, one)
         return infer_moments(left, right)
     return NOTHING
+
+
+def _spells(text: str, lexeme: bytes) -> bool:
+    value = number(lexeme)
+    return value is not None and value in amounts_of(text.strip())
 
 
 def _infer_null(legacy: object, new: object) -> Inference:

@@ -69,7 +69,7 @@ class Findings:
         self._used: dict[tuple[str, str], int] = {}
         # Where something counts.
         self._paths: set[str] = set()
-        self._inferred: dict[str, tuple[int, Inference]] = {}
+        self._inferred: dict[str, list[Inference]] = {}
         self._total = 0
 
     @property
@@ -165,11 +165,15 @@ class Findings:
 
     def inference(self, path: str, legacy: object, new: object) -> Inference:
         """The cause of two different scalars, in time bounded per path."""
-        count, last = self._inferred.get(path, (0, Inference()))
-        if count < _INFERRED_PER_PATH:
-            last = infer(legacy, new)
-        if len(self._inferred) < _PATHS or path in self._inferred:
-            self._inferred[path] = (count + 1, last)
+        times = self._inferred.get(path)
+        if times is None:
+            if len(self._inferred) >= _PATHS:
+                return infer(legacy, new)
+            times = self._inferred[path] = []
+        if len(times) >= _INFERRED_PER_PATH:
+            return times[-1]
+        last = infer(legacy, new)
+        times.append(last)
         return last
 
     def text(

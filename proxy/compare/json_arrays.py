@@ -88,7 +88,8 @@ def _with_ends(alignment: Alignment, left: int, right: int) -> list[tuple[int, i
     return [*alignment.same, *rest]
 
 
-_Name = tuple[object, int]
+# Equal names are told apart by a number.
+_Name = object
 
 
 def _by_name(
@@ -129,6 +130,7 @@ def _names(
         left, right = _values(ones, key), _values(others, key)
         if left is not None and right is not None:
             return key, _numbered(left), _numbered(right)
+    # Beyond this point a name stands once on each side.
     element = node.element()
     for name in _NAMING:
         if name not in ones[0] or name not in others[0] or element.member(name).lenient:  # type: ignore[operator]  # both are dicts
@@ -140,7 +142,7 @@ def _names(
         if len(one) == len(left) and len(other) == len(right):
             common = len(one & other)
             if common * 2 >= min(len(one), len(other)):
-                return name, _numbered(left), _numbered(right)
+                return name, left, right
     return None
 
 

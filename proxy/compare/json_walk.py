@@ -11,7 +11,7 @@ from proxy.compare.findings import Findings, is_expected
 from proxy.compare.json_arrays import Pairing, pair_elements
 from proxy.compare.json_show import shown
 from proxy.compare.json_text import Json, colons_of
-from proxy.compare.paths import is_map, member
+from proxy.compare.paths import is_map, member, member_step
 from proxy.compare.rule_tree import RuleNode
 from proxy.compare.rules import accepting
 from proxy.compare_policy import Op, Severity
@@ -77,15 +77,14 @@ class Walk:
         below_path = f"{path}{{*}}" if is_map(legacy, new) else ""
         missing: list[str] = []
         bijective = node.bijective
+        partner = new.get
         for name, left in legacy.items():
-            right = new.get(name, _ABSENT)
+            right = partner(name, _ABSENT)
             if right is _ABSENT:
                 missing.append(name)
             elif left != right:
-                self.differ(
-                    *(left, right, below_path or member(path, name), member(at, name)),
-                    node.member(name),
-                )
+                step = member_step(name)
+                self.differ(left, right, below_path or path + step, at + step, node.member(name))
             elif bijective:
                 below = below_path or member(path, name)
                 self._same(left, below, member(at, name), node.member(name))
@@ -290,27 +289,26 @@ class Walk:
             self.balance += legacy.count(":")
         if type(new) is str:
             self.balance -= new.count(":")
-        rule = accepting(
-            node.rules,
-            legacy,  # type: ignore[arg-type]  # no container: a scalar
-            new,  # type: ignore[arg-type]  # the same
-            found.bijections,
-            php=found.policy.php,
-        )
-        if rule:
-            found.used(rule, path)
-            return
         same = type(legacy) is type(new)
+        if node.rules or (same and found.policy.php):
+            rule = accepting(
+                node.rules,
+                legacy,  # type: ignore[arg-type]  # no container: a scalar
+                new,  # type: ignore[arg-type]  # the same
+                found.bijections,
+                php=found.policy.php,
+            )
+            if rule:
+                found.used(rule, path)
+                return
         kind = Kind.VALUE if same else Kind.TYPE
         severity = Severity.MAJOR if same else Severity.CRITICAL
-        if any(rule.op is Op.BIJECTION for rule in node.rules):
+        if node.rules and any(rule.op is Op.BIJECTION for rule in node.rules):
             self._record(path, at, kind, severity, legacy, new, node, *_UNEVEN)
             return
-        inference = found.inference(path, legacy, new)
-        self._record(
-            *(path, at, kind, inference.severity or severity, legacy, new, node),
-            *(inference.cause, inference.note),
-        )
+        inferred = found.inference(path, legacy, new)
+        severity = inferred.severity or severity
+        self._record(path, at, kind, severity, legacy, new, node, inferred.cause, inferred.note)
 
     def _record(
         self,

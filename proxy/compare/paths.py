@@ -84,12 +84,13 @@ def _step(path: str, position: int, *, dotted: bool, deep: bool) -> tuple[Step, 
 
 def member(path: str, name: str) -> str:
     """The path of a member: `$.a` and `b` give `$.a.b`, `two words` is quoted."""
-    return path + _member_step(name)
+    return path + member_step(name)
 
 
 # Members of one answer have the same names again and again.
 @lru_cache(maxsize=4096)
-def _member_step(name: str) -> str:
+def member_step(name: str) -> str:
+    """What a member adds to a path: `.b`, `['two words']`."""
     if _PLAIN(name):
         return f".{name}"
     quoted = name.replace("\\", "\\\\").replace("'", "\\'")

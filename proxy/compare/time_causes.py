@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from proxy.compare.inference import NOTHING, Inference
 from proxy.compare.moments import DAY, Moment, gap
 from proxy.compare_policy import Severity
@@ -25,14 +27,20 @@ def infer_moments(legacy: Moment, new: Moment) -> Inference:
         return Inference("date_precision", "parts of a second are cut off or added", Severity.MINOR)
     quarters = round(distance / _QUARTER) * _QUARTER
     if quarters and abs(distance - quarters) <= _SLACK and abs(quarters) <= _FARTHEST:
-        return Inference(
-            f"offset:{quarters:+d}s",
-            f"the new side is {_span(abs(quarters))} {'later' if quarters > 0 else 'earlier'},"
-            " as with a wrong or doubled timezone",
-        )
-    if abs(distance) < _QUARTER:
-        return Inference("clock_skew", "the moments are less than a quarter of an hour apart")
-    return NOTHING
+        return _offset(quarters)
+    return _SKEW if abs(distance) < _QUARTER else NOTHING
+
+
+_SKEW = Inference("clock_skew", "the moments are less than a quarter of an hour apart")
+
+
+@lru_cache(maxsize=256)
+def _offset(seconds: int) -> Inference:
+    return Inference(
+        f"offset:{seconds:+d}s",
+        f"the new side is {_span(abs(seconds))} {'later' if seconds > 0 else 'earlier'},"
+        " as with a wrong or doubled timezone",
+    )
 
 
 def _span(seconds: int) -> str:
