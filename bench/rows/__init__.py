@@ -8,7 +8,9 @@ from bench.row import Measure
 from bench.rows.bodies import measure_bodies
 from bench.rows.comparison import measure_comparison
 from bench.rows.cost import measure_cost
+from bench.rows.detection import measure_detection
 from bench.rows.flip import measure_flip
+from bench.rows.gate import measure_gate
 from bench.rows.idle import measure_idle
 from bench.rows.latency import measure_latency
 from bench.rows.matching import measure_matching
@@ -21,4 +23,6 @@ ROWS: Mapping[str, Measure] = {
     "idle": measure_idle,
     "flip": measure_flip,
     "comparison": measure_comparison,
+    "gate": measure_gate,
+    "detection": measure_detection,
 }

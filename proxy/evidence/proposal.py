@@ -42,6 +42,7 @@ VOLATILE = frozenset(
 _Number = TypeVar("_Number", int, float)
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _HEXADECIMAL = re.compile(r"[0-9a-fA-F]+")
+_TOKEN = re.compile(r"[\w.~+/=-]+", re.ASCII)
 _INTEGER = re.compile(r"-?\d{1,18}", re.ASCII)
 _ISO_TIME = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d)(?::(\d\d)(\.\d{1,9})?)?\s?(Z|[+-]\d\d:?\d\d)?",
@@ -99,6 +100,8 @@ def shape_of_pair(kind: str, legacy: str | None, again: str | None) -> PairShape
         return PairShape(pairs=1, kinds=kinds, uuid=False, hidden=True)
     same_length = len(one) == len(other)
     classes = {_classes(one), _classes(other)}
+    # Which classes occur in one of two random tokens is chance. In other text they are its shape.
+    alike = len(classes) == 1 or bool(_TOKEN.fullmatch(one) and _TOKEN.fullmatch(other))
     integers = _INTEGER.fullmatch(one) and _INTEGER.fullmatch(other)
     hexadecimal = same_length and _HEXADECIMAL.fullmatch(one) and _HEXADECIMAL.fullmatch(other)
     return PairShape(
@@ -109,8 +112,7 @@ def shape_of_pair(kind: str, legacy: str | None, again: str | None) -> PairShape
         time_distance=_time_distance(one, other),
         integer_distance=abs(int(one) - int(other)) if integers else None,
         length=len(one) if same_length else None,
-        # Which classes occur in one of two random tokens is chance: both together count.
-        classes="".join(sorted(set("".join(classes)))),
+        classes="".join(sorted(set("".join(classes)))) if alike else None,
     )
 
 
@@ -193,7 +195,9 @@ def _narrowest(path: str, shape: PairShape) -> tuple[Rule | None, str]:
             Rule(path=path, op=Op.DATETIME, tolerance=tolerance),
             f"points in time within {tolerance:g} s",
         )
-    if shape.integer_distance is not None and shape.integer_distance <= WIDEST_INTEGER:
+    if shape.integer_distance is not None:
+        if shape.integer_distance > WIDEST_INTEGER:
+            return Rule(path=path, op=Op.SHAPE), "any integer"
         return (
             Rule(path=path, op=Op.NUMBER, absolute=Decimal(shape.integer_distance)),
             f"integers within {shape.integer_distance}",

@@ -87,6 +87,12 @@ def shape_of(pairs: Pairs) -> PairShape:
             id="counter",
         ),
         pytest.param(
+            [("value", "17", "90071992547")] * 3,
+            Rule(path=PATH, op=Op.SHAPE),
+            "any integer",
+            id="generated numbers",
+        ),
+        pytest.param(
             [("value", '"deadbeef01"', '"0123456789"')] * 3,
             Rule(path=PATH, op=Op.SHAPE),
             "10 hexadecimal digits",
@@ -144,6 +150,12 @@ def test_the_narrowest_comparator_is_proposed(pairs: Pairs, rule: Rule, accepts:
         pytest.param(PATH, [("value", "•••", "•••")] * 3, "redacted", id="redacted"),
         pytest.param(
             PATH, [("value", "short", "much longer text")] * 3, "over-broad", id="free text"
+        ),
+        pytest.param(
+            PATH,
+            [("value", "<b>12</b>", "<b>ab</b>")] * 3,
+            "over-broad",
+            id="markup of one length with other characters",
         ),
         pytest.param(
             PATH, [("value", "red car", "big dog")] * 3, "over-broad", id="prose of one length"
