@@ -93,7 +93,9 @@ def _sides(shown: ShownExemplar, width: int, paint: Paint, *, whole: bool) -> It
         yield paint.dim("the kept bodies are equal")
     if max(len(left), len(right)) > MOST_LINES:
         yield paint.dim(f"only the first {MOST_LINES} lines of each are shown")
-    if legacy.cut or new.cut:
+    if (legacy.cut and not legacy.body) or (new.cut and not new.body):
+        yield paint.dim("the bodies are not kept: compare.redact names something in them")
+    elif legacy.cut or new.cut:
         yield paint.dim("a body was longer than what is kept")
 
 

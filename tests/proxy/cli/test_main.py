@@ -49,6 +49,8 @@ def test_help_has_an_example_and_the_exit_codes_and_fits_a_terminal(
         ("--help",),
         ("rollback", "--all", "--reason", "x", "--admin", "http://127.0.0.1:1"),
         ("status", "--admin", "http://127.0.0.1:1"),
+        ("shadow", "report", "--admin", "http://127.0.0.1:1"),
+        ("shadow", "pause", "--reason", "x", "--admin", "http://127.0.0.1:1"),
     ],
 )
 def test_a_command_that_asks_the_running_figway_loads_no_framework(words: tuple[str, ...]) -> None:

@@ -272,6 +272,9 @@ def test_what_is_cut_or_no_text_is_said() -> None:
     assert "a body was longer than what is kept" in text
     assert "beginning in hexadecimal" in text
     assert "... and 7 differences more" in text
+    gone = replace(SHOWN.legacy, cut=True, body="")
+    text = exemplar_text(replace(SHOWN, legacy=gone), 100, PLAIN)
+    assert "the bodies are not kept: compare.redact names something in them" in text
 
 
 @pytest.mark.parametrize("width", [20, 60, 79, 200])
