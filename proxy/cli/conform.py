@@ -132,6 +132,7 @@ class _Run:
             raise Failure(UNUSABLE, str(error)) from error
         except SiteError as error:
             raise Failure(UNUSABLE, str(error)) from error
+        self._rules = f"rules of {args.routes or _USUAL}" if routes else "no routes.yaml, no rules"
         self._file = _chosen(file, args.only)
         missing = unset_values(self._file, os.environ)
         if missing:
@@ -191,7 +192,7 @@ class _Run:
         said = ", ".join(
             f"{counts[outcome]} {outcome}" for outcome in CaseOutcome if counts[outcome]
         )
-        against = f"{self._site.legacy.urls[0]} and {', '.join(self._new_urls())}"
+        against = f"{self._site.legacy.urls[0]} and {', '.join(self._new_urls())}; {self._rules}"
         failed = counts[CaseOutcome.FAILED] or counts[CaseOutcome.ERROR]
         print(
             (bad if failed else good)(f"{self._file.name}: {said or 'no cases'}") + f" ({against})"

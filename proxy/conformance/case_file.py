@@ -70,13 +70,12 @@ def _holds_json(path: Path) -> bool:
 def unset_values(file: CaseFile, environment: Mapping[str, str]) -> tuple[Problem, ...]:
     """A problem for each `${NAME}` of a case that runs which nothing gives a value."""
     problems = []
-    shared = frozenset(names_in(file.headers))
     for case in file.cases:
         if case.skip:
             continue
         known = set(environment)
         for step in case.steps:
-            for name in sorted((shared | _names(step.request)) - known):
+            for name in sorted(names_of(file, step) - known):
                 problems.append(
                     Problem(
                         file=file.name,
@@ -93,9 +92,18 @@ def unset_values(file: CaseFile, environment: Mapping[str, str]) -> tuple[Proble
     return tuple(problems)
 
 
-def _names(request: CaseRequest) -> frozenset[str]:
-    parts = (request.url, request.headers, request.body, request.document, request.form)
-    return frozenset(names_in(parts))
+def names_of(file: CaseFile, step: Step) -> frozenset[str]:
+    """The names of the values that a step needs, for its request and for what it expects."""
+    request, expect = step.request, step.expect
+    exact = tuple(m.value for m in expect.headers if m.kind is ValueKind.EXACT)
+    return frozenset(
+        names_in(
+            (
+                *(file.headers, request.url, request.headers, request.body, request.document),
+                *(request.form, exact, expect.json_paths, expect.contains, expect.lacks),
+            )
+        )
+    )
 
 
 def _check_whole(document: Document, shape: CasesShape) -> Iterator[Problem]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import re2
@@ -11,10 +12,27 @@ import re2
 from proxy.conformance.answer_text import decoded_text
 from proxy.conformance.case import Capture, CaptureFrom, Expectation
 from proxy.conformance.json_path import ABSENT, look_up, same_json
+from proxy.conformance.placeholder import fill, fill_all
 from proxy.exchange import Answer
 from proxy.routing.route import ValueKind
 
 _SHOWN = 200
+
+
+def filled(expect: Expectation, values: Mapping[str, str]) -> Expectation:
+    """The expectation with the values of one side filled in. Raises Unfilled."""
+    return replace(
+        expect,
+        headers=tuple(
+            replace(match, value=fill(match.value, values))
+            if match.kind is ValueKind.EXACT
+            else match
+            for match in expect.headers
+        ),
+        json_paths=tuple((path, fill_all(value, values)) for path, value in expect.json_paths),
+        contains=tuple(fill(text, values) for text in expect.contains),
+        lacks=tuple(fill(text, values) for text in expect.lacks),
+    )
 
 
 def unmet(expect: Expectation, answer: Answer) -> Iterator[str]:

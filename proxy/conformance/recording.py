@@ -12,11 +12,10 @@ from proxy.compare.paths import looks_like_id
 from proxy.conformance.log_line import LoggedRequest
 from proxy.conformance.recorded_case import RecordedCase
 from proxy.conformance.secret import skip_reason, stripped_target
-from proxy.conformance.site import new_target
+from proxy.conformance.site import may_change, new_target
 from proxy.routing.facts import PlainFacts
 from proxy.routing.route import PathKind, Route
 from proxy.routing.table import RouteTable
-from proxy.routing.unsafe_get import compile_unsafe_get
 
 _METHODS = frozenset({"GET", "HEAD"})
 # Neither is the answer to a request of that URL: the client left, was too slow, or asked too much.
@@ -25,6 +24,8 @@ _NO_ANSWER = frozenset({400, 408, 413, 414, 429, 431, 499})
 _VISIBLE = re.compile(r"[!-~]+")
 # Distinct targets of one shape that are counted; beyond it the log has no favourites.
 _COUNTED = 10_000
+# A log of paths that nobody asked for on purpose shall not fill the memory.
+_SHAPES = 50_000
 
 _Shape = tuple[str, str, str, tuple[str, ...]]
 
@@ -42,7 +43,6 @@ class Recording:
     per_route: int = 20
     per_shape: int = 2
     left_out: Counter[str] = field(default_factory=Counter)
-    taken: int = 0
     _shapes: dict[_Shape, Counter[tuple[str, str]]] = field(
         default_factory=lambda: defaultdict(Counter)
     )
@@ -72,17 +72,18 @@ class Recording:
             if new_target(route, facts) is None:
                 self.left_out["lacks a value for the rewrite"] += 1
                 return
-            unsafe = compile_unsafe_get(route.shadow.unsafe_get)
-            if unsafe is not None and unsafe(path, query):
+            if may_change(route, request.method, path, query):
                 self.left_out["may change something (unsafe_get)"] += 1
                 return
-        self.taken += 1
         shape = (
             request.method,
             route.id if route is not None else request.route,
             _template(route, path),
             tuple(sorted({unquote_plus(pair.partition("=")[0]) for pair in query.split("&")})),
         )
+        if shape not in self._shapes and len(self._shapes) >= _SHAPES:
+            self.left_out["more shapes than are counted"] += 1
+            return
         targets = self._shapes[shape]
         if len(targets) < _COUNTED or (request.host, target) in targets:
             targets[request.host, target] += 1

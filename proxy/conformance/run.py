@@ -12,17 +12,16 @@ from proxy.compare.pair import compare
 from proxy.compare.policy import CompiledPolicy
 from proxy.compare_policy import ComparePolicy, Rule, Severity
 from proxy.conformance.case import Case, CaseFile, Step
+from proxy.conformance.case_file import names_of
 from proxy.conformance.concealment import Secret, concealed, concealed_comparison
 from proxy.conformance.curl import curl_line
-from proxy.conformance.expectations import captured, unmet
-from proxy.conformance.placeholder import Unfilled, names_in
+from proxy.conformance.expectations import captured, filled, unmet
+from proxy.conformance.placeholder import Unfilled
 from proxy.conformance.prepared import Prepared, Visitor, prepare
 from proxy.conformance.result import Asked, CaseOutcome, CaseResult, StepResult
 from proxy.conformance.sender import Sender, Unreachable
-from proxy.conformance.site import Site
-from proxy.headers import SAFE_METHODS
+from proxy.conformance.site import Site, may_change
 from proxy.routing.route import Route
-from proxy.routing.unsafe_get import compile_unsafe_get
 from proxy.stages import Side
 
 # Seconds for one answer, where neither the file nor an option says it.
@@ -94,6 +93,10 @@ class Runner:
                         group.create_task(work(sender))
             except* Unreachable as errors:
                 raise _first(errors) from None
+            finally:
+                # Beyond the case that ended the run.
+                for index in sorted(set(results) - set(range(told))):
+                    tell(results[index])
         return tuple(results[index] for index in sorted(results))
 
     async def run_one(self, case: Case) -> CaseResult:
@@ -149,8 +152,11 @@ class Runner:
                 prepared = prepare(self._file, step, self._site, visitors)
             except Unfilled:
                 return ""
-            if not self._options.allow_writes and _may_change(prepared, step.request.method):
-                what = f"{step.request.method} {step.request.url}"
+            method = step.request.method
+            if not self._options.allow_writes and may_change(
+                prepared.route, method, prepared.path, prepared.query
+            ):
+                what = f"{method} {step.request.url}"
                 return f"{what} may change something: --allow-writes sends it"
             if prepared.new is not None and prepared.legacy is not None:
                 alone = None
@@ -168,7 +174,7 @@ class Runner:
         visitors: Mapping[Side, Visitor],
     ) -> StepResult:
         several = len(case.steps) > 1
-        names = frozenset(names_in((self._file.headers, *_texts(step))))
+        names = names_of(self._file, step)
         asked: list[Asked] = []
         # Filled in on either side; nothing of it is told.
         secrets: set[Secret] = set()
@@ -197,7 +203,7 @@ class Runner:
         if failures:
             return result
         comparison = self._compared(case, prepared.route, asked)
-        failures += _unmet(step, asked)
+        failures += _unmet(step, asked, visitors)
         failures += _captures(prepared.path, step, asked, visitors)
         failed = failures or (comparison is not None and self.fails(comparison))
         return replace(
@@ -232,29 +238,21 @@ class Runner:
         return policy
 
 
-def _may_change(prepared: Prepared, method: str) -> bool:
-    if method not in SAFE_METHODS:
-        return True
-    route = prepared.route
-    unsafe = compile_unsafe_get(route.shadow.unsafe_get) if route is not None else None
-    return unsafe is not None and method == "GET" and unsafe(prepared.path, prepared.query)
-
-
 def policy_of(file: CaseFile, case: Case, route: Route | None) -> ComparePolicy:
     """How the answers of a case are compared: as its route says, and its own rules besides."""
     written = route.compare if route is not None else file.compare or ComparePolicy()
     return replace(written, rules=(*written.rules, *case.rules))
 
 
-def _texts(step: Step) -> tuple[object, ...]:
-    request = step.request
-    return (request.url, request.headers, request.body, request.document, request.form)
-
-
-def _unmet(step: Step, asked: list[Asked]) -> Iterator[str]:
+def _unmet(step: Step, asked: list[Asked], visitors: Mapping[Side, Visitor]) -> Iterator[str]:
     for each in asked:
         assert each.sent.answer is not None
-        for sentence in unmet(step.expect, each.sent.answer):
+        try:
+            wanted = filled(step.expect, visitors[each.side].values)
+        except Unfilled as error:
+            yield f"{each.side}: ${{{error}}} has no value"
+            continue
+        for sentence in unmet(wanted, each.sent.answer):
             yield f"{each.side}: {sentence}"
     if not step.expect.status and asked:
         said = {e.side: e.sent.answer.status for e in asked if e.sent.answer is not None}

@@ -17,10 +17,7 @@ from proxy.errors import (
     BrokenResponse,
     ConnectFailed,
     ConnectTimeout,
-    FirstByteTimeout,
-    PoolExhausted,
     ProxyError,
-    ResponseIdleTimeout,
     UpstreamClosed,
     UpstreamError,
 )
@@ -39,12 +36,11 @@ from proxy.stages import Side
 MAX_BODY: Final = 64 * 1024 * 1024
 
 _SENTENCES: Final[Mapping[type[ProxyError], str]] = {
-    FirstByteTimeout: "no answer within {timeout:g}s",
-    ResponseIdleTimeout: "the answer stopped half-way, for {timeout:g}s",
     UpstreamClosed: "the connection ended before the answer was whole",
     BrokenResponse: "the answer is not HTTP/1.1 that a proxy can relay safely",
-    PoolExhausted: "no free connection within {timeout:g}s",
 }
+# The patience of the connections themselves: a run has one deadline, which comes first.
+_LONG: Final = 86_400.0
 
 
 class Unreachable(Exception):
@@ -84,8 +80,8 @@ class Sent:
 class Sender:
     """Sends to any number of upstreams. Use it as an async context manager.
 
-    `timeout` (seconds) is the patience with connecting, with the first byte, and between two
-    pieces.
+    `timeout` (seconds) is the patience with one whole answer, connecting included: an answer
+    without end shall not hold a run up.
     """
 
     def __init__(self, timeout: float) -> None:
@@ -117,13 +113,15 @@ class Sender:
     async def send(self, request: PlannedRequest) -> Sent:
         """Send one request and wait for the whole answer. Raises Unreachable."""
         pool = self._pool(request.upstream)
-        pool.tick(self._wire.now)
         collector = _Collector(request)
         started = time.perf_counter()
         pool.choose().ask_later(collector)
         error: type[ProxyError] | str | None
         try:
-            error = await collector.ended
+            async with asyncio.timeout(self._timeout):
+                error = await collector.ended
+        except TimeoutError:
+            error = collector.what_is_late(self._timeout)
         finally:
             collector.leave()
         seconds = time.perf_counter() - started
@@ -138,18 +136,16 @@ class Sender:
             )
             return Sent(answer=answer, seconds=seconds)
         sentence = error if isinstance(error, str) else _SENTENCES.get(error, error.cause)
-        return Sent(answer=None, error=sentence.format(timeout=self._timeout), seconds=seconds)
+        return Sent(answer=None, error=sentence, seconds=seconds)
 
     def _pool(self, upstream: Upstream) -> UpstreamPool:
         pool = self._pools.get(upstream)
         if pool is None:
-            patience = self._timeout
             timeouts = Timeouts(
-                connect=patience, first_byte=patience, idle=patience, queue=patience, write=patience
+                connect=_LONG, first_byte=_LONG, idle=_LONG, queue=_LONG, write=_LONG
             )
             pool = UpstreamPool(self._wire, replace(upstream, timeouts=timeouts))
             self._pools[upstream] = pool
-            self._wire.on_tick.append(pool.tick)
         return pool
 
 
@@ -225,6 +221,14 @@ class _Collector(Asker):
 
     def upstream_reads_again(self) -> None:
         """Nothing was held back."""
+
+    def what_is_late(self, timeout: float) -> type[ProxyError] | str:
+        """What is missing when time is up."""
+        if self._connection is None:
+            return ConnectTimeout
+        if not self.status:
+            return f"no answer within {timeout:g}s"
+        return f"the answer is not whole after {timeout:g}s ({self._received} bytes came)"
 
     def leave(self) -> None:
         """Give up a connection that is still ours."""

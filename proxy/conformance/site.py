@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from proxy.config.addresses import upstream_url
+from proxy.headers import SAFE_METHODS
 from proxy.routing.facts import PlainFacts
 from proxy.routing.rewrite import upstream_target
 from proxy.routing.route import Route, RouteFile, Upstream
 from proxy.routing.table import RouteTable
+from proxy.routing.unsafe_get import compile_unsafe_get
 from proxy.stages import Side
 
 
@@ -101,6 +104,18 @@ def new_target(route: Route | None, facts: PlainFacts) -> str | None:
         return upstream_target(route, facts)
     except LookupError:
         return None
+
+
+def may_change(route: Route | None, method: str, path: str, query: str) -> bool:
+    """Whether a request may change something: by its method, or by `unsafe_get` of its route."""
+    if method not in SAFE_METHODS:
+        return True
+    unsafe = _unsafe_get(route.shadow.unsafe_get) if route is not None else None
+    return unsafe is not None and method == "GET" and unsafe(path, query)
+
+
+# Asked for every line of a log; a table has few different lists.
+_unsafe_get = lru_cache(maxsize=1024)(compile_unsafe_get)
 
 
 def _upstream(name: str, side: Side, url: str, option: str) -> Upstream:

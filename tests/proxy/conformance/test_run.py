@@ -295,6 +295,31 @@ cases:
     assert result.steps[0].alone == "route monolith has no new side"
 
 
+def test_what_is_expected_may_hold_captured_values() -> None:
+    text = """\
+version: 1
+cases:
+  - name: an order is found again
+    steps:
+      - request: {url: /product/new}
+        capture: {id: {json_path: $.id}}
+      - request: {url: "/product/${id}"}
+        expect: {json_path: {$.id: "${id}"}, contains: ["${id}"], lacks: ["no ${id}"]}
+    rules: [{path: $.id, op: expected, reason: generated, expires: "2099-12-31"}]
+"""
+
+    def says(number: str) -> dict[bytes, object]:
+        return {
+            b"/product/new": json_answer({"id": number}),
+            b"/product/%b" % number.encode(): json_answer({"id": number}),
+        }
+
+    old, young = origins(says("o-1"), says("n-2"))
+    with old, young:
+        (result,) = run_cases(text, old, young)
+    assert result.outcome is CaseOutcome.PASSED, result.steps[-1].failures
+
+
 def many(count: int) -> str:
     cases = "".join(f"  - name: case {n}\n    request: {{url: /{n}}}\n" for n in range(count))
     return f"version: 1\ncases:\n{cases}"

@@ -16,6 +16,7 @@ from tests.rigs.scripted_origin import (
     answer,
     answer_then_close,
     answer_then_reset,
+    blackhole,
     closed_port,
     hang_up,
     never_answer,
@@ -118,7 +119,9 @@ def half_a_body(conversation: Conversation) -> None:
     ("script", "timeout", "error"),
     [
         pytest.param(never_answer, 0.3, "no answer within 0.3s", id="silent"),
-        pytest.param(half_a_body, 0.3, "the answer stopped half-way, for 0.3s", id="stops"),
+        pytest.param(
+            half_a_body, 0.3, "the answer is not whole after 0.3s (4 bytes came)", id="stops"
+        ),
         pytest.param(hang_up, 20.0, "the connection ended before the answer was whole", id="fin"),
         pytest.param(
             answer_then_close(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"),
@@ -149,6 +152,24 @@ def test_a_closed_port_is_unreachable() -> None:
     url = f"http://127.0.0.1:{closed_port()}"
     with pytest.raises(Unreachable, match=f"cannot connect to the new side at {url}"):
         send(planned(url))
+
+
+def test_an_address_that_does_not_answer_is_unreachable() -> None:
+    with blackhole() as port, pytest.raises(Unreachable, match="no answer in time"):
+        send(planned(f"http://127.0.0.1:{port}"), 0.3)
+
+
+def test_an_answer_without_end_ends_in_time() -> None:
+    def drip(conversation: Conversation) -> None:
+        conversation.read_request()
+        conversation.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while not conversation.left.wait(0.01):
+            conversation.send(b"1\r\nx\r\n")
+
+    with ScriptedOrigin(drip) as origin:
+        sent = send(planned(origin.url), 0.5)
+    assert sent.answer is None
+    assert "the answer is not whole after 0.5s" in sent.error
 
 
 def test_a_unix_socket_is_reached(tmp_path: Path) -> None:
