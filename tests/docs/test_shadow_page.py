@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "shadow.md").read_text()
 BLOCKS = re.findall(r"```(\w*)\n(.*?)```", PAGE, re.DOTALL)
 COMMANDS = [
-    line.partition(" #")[0].partition(" > ")[0].strip()
+    re.split(r" #| >", line)[0].strip()
     for _, block in BLOCKS
     for line in block.splitlines()
     if line.startswith("figway ")

@@ -6,13 +6,14 @@ import argparse
 from typing import Any
 
 from proxy.cli.output import Help
-from proxy.cli.shadow import replay, report, rules, show, switch, triage
+from proxy.cli.shadow import exemplars, replay, report, rules, show, switch, triage
 
 Parsers = Any  # argparse's own type for it is private
 
 _RUN = {
     "report": report.run,
     "show": show.run,
+    "exemplars": exemplars.run,
     "rules": rules.run,
     "replay": replay.run,
     "triage": triage.run,
@@ -40,7 +41,7 @@ def add_parser(subparsers: Parsers) -> None:
     commands = parser.add_subparsers(
         dest="shadow_command", metavar="COMMAND", required=True, parser_class=type(parser)
     )
-    for module in (report, show, rules, replay, triage):
+    for module in (report, show, exemplars, rules, replay, triage):
         module.add_parser(commands)
     switch.add_parsers(commands)
 

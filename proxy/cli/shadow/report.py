@@ -14,7 +14,7 @@ from proxy.cli.shadow.report_junit import report_junit
 from proxy.cli.shadow.report_markdown import report_markdown
 from proxy.cli.shadow.report_text import report_text
 from proxy.evidence.answers import ReportAnswer
-from proxy.evidence.report import VerdictState
+from proxy.evidence.report import RouteReport, VerdictState
 
 Parsers = Any  # argparse's own type for it is private
 
@@ -23,6 +23,10 @@ FAILING = {
     "no-go": frozenset({VerdictState.NO_GO}),
     "need-more-data": frozenset({VerdictState.NO_GO, VerdictState.NEED_MORE_DATA}),
 }
+
+
+# Stages in which nothing is copied.
+NOT_COPIED = frozenset({"legacy", "complete"})
 
 
 def add_parser(subparsers: Parsers) -> None:
@@ -57,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     query = f"?{urlencode({'route': args.route})}" if args.route else ""
     answer = client.ask(args, "GET", f"/api/v1/shadow/report{query}")
     failing = FAILING.get(args.fail_on or "", frozenset())
-    reports = read_as(ReportAnswer, answer).routes
+    reports = _in_question(read_as(ReportAnswer, answer).routes)
     if args.json or args.format == "json":
         print_json(answer)
     elif args.format == "md":
@@ -69,4 +73,12 @@ def run(args: argparse.Namespace) -> int:
         print(report_text(reports, Paint.of_stdout()))
     else:
         print("nothing was compared yet: give a route `shadow: {sample: 10%}` and stage: shadow")
+    if not reports:
+        # No evidence at all is no GO either.
+        return REFUSED if VerdictState.NEED_MORE_DATA in failing else OK
     return REFUSED if any(report.verdict in failing for report in reports) else OK
+
+
+def _in_question(reports: tuple[RouteReport, ...]) -> tuple[RouteReport, ...]:
+    """Leave out what was never copied and is not to be: there is no verdict to wait for."""
+    return tuple(each for each in reports if each.eligible or each.stage not in NOT_COPIED)

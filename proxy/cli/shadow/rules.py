@@ -12,7 +12,8 @@ from proxy.cli.output import OK, REFUSED, UNUSABLE, Failure, Help, print_json
 from proxy.cli.shadow.paint import Paint
 from proxy.cli.shadow.reading import read_as
 from proxy.cli.shadow.rules_text import rules_text
-from proxy.evidence.answers import RulesAnswer
+from proxy.cli.shadow.words import rule_line
+from proxy.evidence.answers import AcceptAnswer, RulesAnswer
 
 Parsers = Any  # argparse's own type for it is private
 
@@ -28,7 +29,8 @@ def add_parser(subparsers: Parsers) -> None:
         " mask. Nothing is put to use: rules stand in routes.yaml.",
         epilog="examples:\n"
         "  figway shadow rules product-api\n"
-        "  figway shadow rules product-api --draft rules.yaml\n\n"
+        "  figway shadow rules product-api --draft rules.yaml\n"
+        "  figway shadow rules product-api --accept '$.generated_at' >> rules.yaml\n\n"
         "a draft is a list as under compare.rules:\n"
         "  - {path: $.updated_at, op: datetime, tolerance: 5s}\n"
         "\nexit codes: 0 shown, 1 refused, or the draft would mask a mismatch that is no noise,"
@@ -37,13 +39,19 @@ def add_parser(subparsers: Parsers) -> None:
         allow_abbrev=False,
     )
     parser.add_argument("route", metavar="ROUTE", help="id of the route")
-    parser.add_argument("--draft", metavar="FILE", help="rules to try on the stored pairs")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--draft", metavar="FILE", help="rules to try on the stored pairs")
+    what.add_argument(
+        "--accept", metavar="PATH", help="print the proposed rule for a path, as a line of YAML"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     client.add_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the rules; exit 1 if a draft would mask what is no noise."""
+    if args.accept:
+        return _accept(args)
     if args.draft:
         body = {"route": args.route, "draft": _draft(Path(args.draft))}
         answer = client.ask(args, "POST", "/api/v1/shadow/what-if", body)
@@ -58,6 +66,17 @@ def run(args: argparse.Namespace) -> int:
     what_if = rules.what_if
     masks = what_if is not None and any(not each.noise for each in what_if.silenced)
     return REFUSED if masks else OK
+
+
+def _accept(args: argparse.Namespace) -> int:
+    answer = client.ask(
+        args, "POST", "/api/v1/shadow/accept", {"route": args.route, "path": args.accept}
+    )
+    if args.json:
+        print_json(answer)
+    else:
+        print(rule_line(read_as(AcceptAnswer, answer).rule))
+    return OK
 
 
 def _draft(path: Path) -> object:

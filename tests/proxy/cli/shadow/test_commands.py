@@ -14,7 +14,14 @@ from xml.etree import ElementTree
 import pytest
 
 from proxy.cli.main import main
-from proxy.evidence.answers import ReplayAnswer, ReportAnswer, TriageAnswer
+from proxy.evidence.answers import (
+    AcceptAnswer,
+    ExemplarLine,
+    ExemplarsAnswer,
+    ReplayAnswer,
+    ReportAnswer,
+    TriageAnswer,
+)
 from proxy.evidence.report import as_document
 from tests.proxy.cli.shadow.sample import GO, MORE, NO_GO, RULES, SHOWN, WHAT_IF
 
@@ -85,6 +92,7 @@ def reports(*routes: object) -> object:
     [
         pytest.param(("report",), id="report"),
         pytest.param(("show",), id="show"),
+        pytest.param(("exemplars",), id="exemplars"),
         pytest.param(("rules",), id="rules"),
         pytest.param(("replay",), id="replay"),
         pytest.param(("triage",), id="triage"),
@@ -203,6 +211,43 @@ def test_rules_are_shown(admin: Admin, capsys: pytest.CaptureFixture[str]) -> No
     assert main(["shadow", "rules", "product-api"]) == 0
     admin.is_asked("GET", f"{SHADOW}/rules?route=product-api")
     assert "EXPIRED" in capsys.readouterr().out
+
+
+def test_the_proposed_rule_of_a_path_is_printed_to_be_put_into_a_file(
+    admin: Admin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rule = {"path": "$.items[*].at", "op": "datetime", "tolerance": "5s"}
+    admin.answer = as_document(
+        AcceptAnswer(route="product-api", path="$.items[*].at", rule=rule, accepts="times")
+    )
+    assert main(["shadow", "rules", "product-api", "--accept", "$.items[*].at"]) == 0
+    admin.is_asked("POST", f"{SHADOW}/accept", {"route": "product-api", "path": "$.items[*].at"})
+    assert capsys.readouterr().out == ('- {path: "$.items[*].at", op: datetime, tolerance: 5s}\n')
+
+
+def test_kept_pairs_are_listed_newest_first(
+    admin: Admin, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    line = ExemplarLine(
+        id="7f3a2b",
+        at=1_700_000_000.0,
+        outcome="mismatch",
+        detail="major",
+        method="GET",
+        target="/a\x1b[2J",
+        legacy_status=200,
+        new_status=0,
+    )
+    later = replace(line, id="8e", at=1_700_000_001.0, replay_of="7f3a2b")
+    admin.answer = as_document(ExemplarsAnswer(route="product-api", exemplars=(line, later)))
+    assert main(["shadow", "exemplars", "product-api", "--cause", "9f"]) == 0
+    admin.is_asked("GET", f"{SHADOW}/exemplars?route=product-api&fingerprint=9f")
+    head, first, second = capsys.readouterr().out.splitlines()
+    assert head.split() == ["id", "at", "outcome", "legacy", "new", "request"]
+    assert first.startswith("8e ")
+    assert first.endswith("(replay of 7f3a2b)")
+    assert second.split()[-5:] == ["major", "200", "-", "GET", "/a\\x1b[2J"]
 
 
 @pytest.mark.parametrize(
