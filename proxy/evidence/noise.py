@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import StrEnum
 
 from proxy.evidence.settled import Mark, PathDifference, Triple
@@ -45,7 +45,12 @@ class PathCounts:
     def __add__(self, other: PathCounts) -> PathCounts:
         """Both together."""
         return PathCounts(
-            **{each.name: getattr(self, each.name) + getattr(other, each.name) for each in _FIELDS}
+            b=self.b + other.b,
+            c=self.c + other.c,
+            d=self.d + other.d,
+            agrees=self.agrees + other.agrees,
+            agrees_sampled=self.agrees_sampled + other.agrees_sampled,
+            unasked=self.unasked + other.unasked,
         )
 
     @property
@@ -93,7 +98,7 @@ class PathTest:
 
 # A path whose legacy is the odd one out with a smaller probability than this drifts.
 DRIFT = 0.05
-_FIELDS = fields(PathCounts)
+_UNASKED = PathCounts(unasked=1)
 
 
 def triple_counts(triple: Triple) -> dict[str, PathCounts]:
@@ -114,7 +119,7 @@ def triple_counts(triple: Triple) -> dict[str, PathCounts]:
 
 def unasked_counts(differences: tuple[PathDifference, ...]) -> dict[str, PathCounts]:
     """What differences without a re-probe add to the counts of their paths."""
-    return {each.path: PathCounts(unasked=1) for each in differences if each.mark is Mark.UNASKED}
+    return {each.path: _UNASKED for each in differences if each.mark is Mark.UNASKED}
 
 
 def call_paths(

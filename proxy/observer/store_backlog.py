@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from proxy.evidence.books import LedgerRow
 from proxy.evidence.settled import Settled
 from proxy.observer.store_books import Waiting
-from proxy.observer.store_rows import Thin
+from proxy.observer.store_gains import Thin
 
 # Ends that wait whole. What comes beyond is kept as bare counts.
 MOST_WHOLE = 20_000

@@ -13,7 +13,7 @@ from proxy.evidence.epoch import Epoch, epoch_of
 from proxy.evidence.latency import quantile
 from proxy.evidence.noise import Call, PathCounts, PathTest, call_paths
 from proxy.evidence.outcome import LOST, Outcome
-from proxy.evidence.proposal import PairShape, as_entry, propose
+from proxy.evidence.proposal import PairShape, Proposal, as_entry, propose
 from proxy.evidence.report import (
     CauseReport,
     CoverageReport,
@@ -65,23 +65,18 @@ def current_epoch(db: sqlite3.Connection, route: str, terms: RouteTerms | None) 
     return epoch_of(legacy_version=legacy, new_version=new, rules_hash=rules)
 
 
-def read_noise(
-    db: sqlite3.Connection, route: str, epoch: str
-) -> dict[str, tuple[PathCounts, PairShape]]:
+def read_counts(db: sqlite3.Connection, route: str, epoch: str) -> dict[str, PathCounts]:
     """The re-probes of every path of an epoch."""
     rows = db.execute(
-        "SELECT path, b, c, d, agrees, agrees_sampled, unasked, shape FROM noise"
+        "SELECT path, b, c, d, agrees, agrees_sampled, unasked FROM noise"
         " WHERE route = ? AND epoch = ?",
         (route, epoch),
     )
     return {
-        path: (
-            PathCounts(
-                b=b, c=c, d=d, agrees=agrees, agrees_sampled=agrees_sampled, unasked=unasked
-            ),
-            decode_shape(shape),
+        path: PathCounts(
+            b=b, c=c, d=d, agrees=agrees, agrees_sampled=agrees_sampled, unasked=unasked
         )
-        for path, b, c, d, agrees, agrees_sampled, unasked, shape in rows
+        for path, b, c, d, agrees, agrees_sampled, unasked in rows
     }
 
 
@@ -117,8 +112,9 @@ def read_report(
     reading = _Reading(db=db, route=route, epoch=current_epoch(db, route, terms))
     outcomes = reading.outcomes()
     books = reading.books()
-    noise = read_noise(db, route, reading.epoch.id)
-    tests = call_paths({path: counts for path, (counts, _) in noise.items()})
+    counts = read_counts(db, route, reading.epoch.id)
+    tests = call_paths(counts)
+    shapes = reading.shapes()
     causes = reading.causes(tests)
     epoch = reading.epoch_row()
     signatures, seen_once = reading.signatures()
@@ -144,7 +140,7 @@ def read_report(
         failed=epoch.failed,
         differences=reading.differences(),
         unplaced=reading.unplaced(),
-        noise={path: counts for path, (counts, _) in noise.items()},
+        noise=counts,
         signatures=signatures,
         seen_once=seen_once + epoch.more_signatures,
         first_at=epoch.first_at,
@@ -189,7 +185,7 @@ def read_report(
         rates=result.rates,
         causes=causes,
         noise=tuple(
-            _noise_report(path, tests[path], shape) for path, (_, shape) in sorted(noise.items())
+            _noise_report(path, test, shapes[path]) for path, test in sorted(tests.items())
         ),
         defects=reading.defects(),
         rules=read_rules(db, route, reading.epoch.id),
@@ -216,18 +212,8 @@ def read_report(
 
 def _noise_report(path: str, test: PathTest, shape: PairShape) -> NoiseReport:
     counts = test.counts
-    report = NoiseReport(
-        path=path,
-        call=test.call.value,
-        b=counts.b,
-        c=counts.c,
-        d=counts.d,
-        agrees=counts.agrees,
-        p_value=test.p_value,
-    )
-    if test.call is not Call.NOISE:
-        return report
-    proposed = propose(path, shape)
+    # Only noise is worth silencing.
+    proposed = propose(path, shape) if test.call is Call.NOISE else Proposal(path=path)
     return NoiseReport(
         path=path,
         call=test.call.value,
@@ -356,6 +342,9 @@ class _Reading:
             )
             for id, legacy, new, rules, started, last_seen in found
         )
+
+    def shapes(self) -> dict[str, PairShape]:
+        return {path: decode_shape(shape) for path, shape in self.rows("path, shape", "noise")}
 
     def differences(self) -> tuple[tuple[Any, int], ...]:
         return tuple(

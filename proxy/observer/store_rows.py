@@ -8,7 +8,6 @@ from __future__ import annotations
 import bisect
 import json
 import sqlite3
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from random import Random
@@ -23,6 +22,7 @@ from proxy.evidence.proposal import PairShape
 from proxy.evidence.settled import CauseSeen, Mark, PathDifference, Settled
 from proxy.evidence.verdict import COMPARED
 from proxy.observer.store_exemplars import keep_exemplar
+from proxy.observer.store_gains import CauseGain, Gains, Of, Thin
 
 # Rows of one epoch in each table. Beyond them the evidence is kept as plain numbers.
 MOST_ROWS = {
@@ -54,19 +54,6 @@ SKEWS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 
 
 @dataclass(slots=True, kw_only=True)
-class Thin:
-    """Ends of which only the counts are left: boot, route, epoch, outcome, detail -> how many."""
-
-    ends: Counter[tuple[str, str, str, Outcome, str]] = field(default_factory=Counter)
-    at: float = 0.0
-
-    def add(self, settled: Settled, epoch: str) -> None:
-        """Keep the count of one end and let go of the rest."""
-        self.ends[settled.boot, settled.route, epoch, settled.outcome, settled.detail] += 1
-        self.at = max(self.at, settled.at)
-
-
-@dataclass(slots=True, kw_only=True)
 class Room:
     """How many rows an epoch has in the bounded tables. Forgotten after a failed transaction."""
 
@@ -87,7 +74,10 @@ class Room:
 
 @dataclass(slots=True, kw_only=True)
 class RowWriter:
-    """Writes settled requests. `per_hour` and `per_fingerprint` are the limits in force."""
+    """Writes settled requests. `per_hour` and `per_fingerprint` are the limits in force.
+
+    Rule: finish() comes before anything that reads what was added.
+    """
 
     db: sqlite3.Connection
     random: Random
@@ -98,245 +88,120 @@ class RowWriter:
     # Whether there is space for exemplars and rows of comparisons.
     spacious: bool
     # Routes and epochs whose noise counts changed.
-    noisy: set[tuple[str, str]] = field(default_factory=set)
+    noisy: set[Of] = field(default_factory=set)
+    _gains: Gains = field(default_factory=Gains)
 
-    def write(self, batch: Iterable[tuple[Settled, str]]) -> None:
-        """Write ends with the ids of their epochs; those rows exist."""
-        ends: Counter[tuple[str, str, str, str]] = Counter()
-        settled_by: Counter[tuple[str, str]] = Counter()
-        latency: Counter[tuple[str, str, str, int]] = Counter()
-        for settled, epoch in batch:
-            ends[settled.route, epoch, settled.outcome.value, settled.detail] += 1
-            settled_by[settled.boot, settled.route] += 1
-            if settled.outcome in COMPARED:
-                self._compared(settled, epoch)
-            for side, seconds in (("legacy", settled.legacy_seconds), ("new", settled.new_seconds)):
-                # Only pairs: else the two sides would be about different requests.
-                if (
-                    None not in (settled.legacy_seconds, settled.new_seconds)
-                    and seconds is not None
-                ):
-                    latency[settled.route, epoch, side, bucket_of(seconds)] += 1
-            for level, message in settled.legacy_defects:
-                self._defect(settled, epoch, level, message)
-            self._row(settled, epoch)
-        self._outcomes(ends)
-        self._books(settled_by)
-        self.db.executemany(
-            "INSERT INTO latency VALUES (?, ?, ?, ?, ?)"
-            " ON CONFLICT DO UPDATE SET n = n + excluded.n",
-            [(*key, count) for key, count in latency.items()],
-        )
+    def add(self, settled: Settled, epoch: str) -> None:
+        """Take an end with the id of its epoch, whose row exists."""
+        of = (settled.route, epoch)
+        gains = self._gains
+        gains.ends[(*of, settled.outcome.value, settled.detail)] += 1
+        gains.settled[settled.boot, settled.route] += 1
+        if settled.outcome in COMPARED:
+            self._compared(settled, of)
+        if settled.legacy_seconds is not None and settled.new_seconds is not None:
+            # Only pairs: else the two sides would be about different requests.
+            gains.latency[(*of, "legacy", bucket_of(settled.legacy_seconds))] += 1
+            gains.latency[(*of, "new", bucket_of(settled.new_seconds))] += 1
+        for level, message in settled.legacy_defects:
+            key = (*of, storable(level), storable(message[:500]))
+            count, last = gains.defects.get(key, (0, settled.at))
+            gains.defects[key] = (count + 1, max(last, settled.at))
+        self._row(settled, epoch)
 
-    def write_thin(self, thin: Thin) -> None:
-        """Write bare counts. Mismatches among them count in the gate, the rest does not."""
-        ends: Counter[tuple[str, str, str, str]] = Counter()
-        settled_by: Counter[tuple[str, str]] = Counter()
+    def add_thin(self, thin: Thin) -> None:
+        """Take bare counts. Mismatches among them count in the gate, the rest does not."""
         for (boot, route, epoch, outcome, detail), count in thin.ends.items():
-            ends[route, epoch, outcome.value, detail] += count
-            settled_by[boot, route] += count
+            of = (route, epoch)
+            self._gains.ends[(*of, outcome.value, detail)] += count
+            self._gains.settled[boot, route] += count
             if outcome in FAILED:
-                self._count_gate(route, epoch, thin.at, compared=count, failed=count)
+                self._gains.gate(of).count(thin.at, compared=count, failed=count)
             elif outcome is Outcome.MISMATCH:
-                self._count_gate(route, epoch, thin.at, compared=count)
-                self._unplaced(route, epoch, _severity(detail), count)
-        self._outcomes(ends)
-        self._books(settled_by)
+                self._gains.gate(of).count(thin.at, compared=count, failed=0)
+                self._gains.unplaced[(*of, _severity(detail))] += count
 
-    def _outcomes(self, ends: Mapping[tuple[str, str, str, str], int]) -> None:
-        self.db.executemany(
-            "INSERT INTO outcomes VALUES (?, ?, ?, ?, ?)"
-            " ON CONFLICT DO UPDATE SET n = n + excluded.n",
-            [(*key, count) for key, count in ends.items()],
-        )
+    def finish(self) -> None:
+        """Write what was added."""
+        gains, self._gains = self._gains, Gains()
+        for different, count in gains.differences.items():
+            self._write_differences(different, count, gains)
+        for signature, count in gains.signatures.items():
+            self._write_signature(signature, count, gains)
+        for (route, epoch, _), seen in gains.causes.items():
+            self._write_cause(route, epoch, seen)
+        for path, (counts, shape) in gains.noise.items():
+            self._write_noise(path, counts, shape)
+        self._write_rules_and_defects(gains)
+        self._write_counters(gains)
 
-    def _books(self, settled_by: Mapping[tuple[str, str], int]) -> None:
-        self.db.executemany(
-            "INSERT INTO books (boot, route, settled) VALUES (?, ?, ?)"
-            " ON CONFLICT DO UPDATE SET settled = settled + excluded.settled",
-            [(*key, count) for key, count in settled_by.items()],
-        )
-
-    def _compared(self, settled: Settled, epoch: str) -> None:
+    def _compared(self, settled: Settled, of: Of) -> None:
         """What the gate, the causes and the noise test look at."""
-        route = settled.route
-        if settled.request and not self._counts(settled, epoch):
-            self.db.execute(
-                "UPDATE epochs SET repeats = repeats + 1 WHERE route = ? AND id = ?", (route, epoch)
-            )
+        gains = self._gains
+        gate = gains.gate(of)
+        if settled.request and not self._counts(settled, of):
+            gate.repeats += 1
         else:
-            self._count_gate(
-                route, epoch, settled.at, compared=1, failed=int(settled.outcome in FAILED)
-            )
-            self._differences(settled, epoch)
-            self._noise(settled, epoch)
+            gate.count(settled.at, compared=1, failed=int(settled.outcome in FAILED))
+            self._differences(settled, of)
+            self._noise(settled, of)
             if settled.signature:
-                self._signature(route, epoch, settled.signature)
+                gains.signatures[(*of, settled.signature)] += 1
         for cause in settled.causes:
-            self._cause(settled, epoch, cause)
+            key = (*of, cause.fingerprint)
+            seen = gains.causes.get(key)
+            if seen is None:
+                seen = gains.causes[key] = CauseGain(cause=cause, first=settled.at, last=settled.at)
+            seen.count += 1
+            seen.paths |= dict.fromkeys(cause.paths)
+            seen.severity = _worst(seen.severity, cause.severity)
+            seen.first, seen.last = min(seen.first, settled.at), max(seen.last, settled.at)
         for rule, path, count in settled.rules_used:
-            self._rule(settled, epoch, rule, path, count)
+            used = (*of, rule, storable(path))
+            values, comparisons, last = gains.rules.get(used, (0, 0, settled.at))
+            gains.rules[used] = (values + count, comparisons + 1, max(last, settled.at))
         if settled.outcome not in FAILED:
-            self.db.execute(
-                "INSERT INTO skew VALUES (?, ?, ?, 1, ?) ON CONFLICT DO UPDATE SET"
-                " n = n + 1, differing = differing + excluded.differing",
-                (
-                    *(route, epoch, bisect.bisect_left(SKEWS, max(0.0, settled.skew_seconds))),
-                    int(bool(settled.differences)),
-                ),
-            )
+            bucket = bisect.bisect_left(SKEWS, max(0.0, settled.skew_seconds))
+            gains.skew[(*of, bucket, bool(settled.differences))] += 1
 
-    def _counts(self, settled: Settled, epoch: str) -> bool:
+    def _counts(self, settled: Settled, of: Of) -> bool:
         """Whether this request was not repeated too often in its hour; counts it."""
-        key = (settled.route, epoch, repeats.hour_of(settled.at), settled.request)
         (seen,) = self.db.execute(
             "INSERT INTO repeats VALUES (?, ?, ?, ?, 1)"
             " ON CONFLICT DO UPDATE SET n = n + 1 RETURNING n",
-            key,
+            (*of, repeats.hour_of(settled.at), settled.request),
         ).fetchone()
         return repeats.counts(seen - 1, self.per_hour.get(settled.route, seen))
 
-    def _count_gate(
-        self, route: str, epoch: str, at: float, *, compared: int, failed: int = 0
-    ) -> None:
-        self.db.execute(
-            "UPDATE epochs SET compared = compared + ?, failed = failed + ?,"
-            " first_at = min(coalesce(first_at, ?), ?), last_at = max(coalesce(last_at, ?), ?)"
-            " WHERE route = ? AND id = ?",
-            (compared, failed, at, at, at, at, route, epoch),
-        )
-
-    def _differences(self, settled: Settled, epoch: str) -> None:
+    def _differences(self, settled: Settled, of: Of) -> None:
         # Where legacy agreed later there is nothing left to weigh.
-        together = [each for each in settled.differences if each.mark is not Mark.AGREES]
-        if settled.outcome is Outcome.MISMATCH and not together:
-            self._unplaced(settled.route, epoch, _severity(settled.detail), 1)
-        if not together:
-            return
-        if len(together) <= MOST_PATHS:
-            pattern = encode_differences(together)
-            key = (settled.route, epoch, pattern)
-            if self._bump("differences", "pattern", key):
-                return
-            if self.room.take(self.db, "differences", settled.route, epoch):
-                self.db.execute("INSERT INTO differences VALUES (?, ?, ?, 1)", key)
-                return
-        worst = min((each.severity for each in together), key=SEVERITIES.index)
-        self._unplaced(settled.route, epoch, worst, 1)
+        together = tuple(each for each in settled.differences if each.mark is not Mark.AGREES)
+        if len(together) > MOST_PATHS:
+            worst = min((each.severity for each in together), key=SEVERITIES.index)
+            self._gains.unplaced[(*of, worst)] += 1
+        elif together:
+            self._gains.differences[(*of, together)] += 1
+        elif settled.outcome is Outcome.MISMATCH:
+            self._gains.unplaced[(*of, _severity(settled.detail))] += 1
 
-    def _unplaced(self, route: str, epoch: str, severity: Severity, count: int) -> None:
-        self.db.execute(
-            "INSERT INTO unplaced VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n",
-            (route, epoch, severity.value, count),
-        )
-
-    def _noise(self, settled: Settled, epoch: str) -> None:
+    def _noise(self, settled: Settled, of: Of) -> None:
         added = unasked_counts(settled.differences)
         shapes: dict[str, PairShape] = {}
         if settled.triple is not None:
             added |= triple_counts(settled.triple)
             for path, shape in settled.triple.shapes:
                 shapes[path] = proposal.merge(shapes.get(path, PairShape()), shape)
+        if added:
+            self.noisy.add(of)
         for path, counts in added.items():
-            self._noise_path(
-                settled.route, epoch, storable(path), counts, shapes.get(path, PairShape())
+            key = (*of, storable(path))
+            shape = shapes.get(path, PairShape())
+            known = self._gains.noise.get(key)
+            self._gains.noise[key] = (
+                (counts, shape)
+                if known is None
+                else (known[0] + counts, proposal.merge(known[1], shape))
             )
-
-    def _noise_path(
-        self, route: str, epoch: str, path: str, counts: PathCounts, shape: PairShape
-    ) -> None:
-        self.noisy.add((route, epoch))
-        found = self.db.execute(
-            "SELECT shape FROM noise WHERE route = ? AND epoch = ? AND path = ?",
-            (route, epoch, path),
-        ).fetchone()
-        figures = (
-            *(counts.b, counts.c, counts.d, counts.agrees, counts.agrees_sampled, counts.unasked),
-        )
-        if found is None:
-            if self.room.take(self.db, "noise", route, epoch):
-                self.db.execute(
-                    "INSERT INTO noise VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    (route, epoch, path, *figures, encode_shape(shape)),
-                )
-            return
-        merged = proposal.merge(decode_shape(found[0]), shape)
-        self.db.execute(
-            "UPDATE noise SET b = b + ?, c = c + ?, d = d + ?, agrees = agrees + ?,"
-            " agrees_sampled = agrees_sampled + ?, unasked = unasked + ?, shape = ?"
-            " WHERE route = ? AND epoch = ? AND path = ?",
-            (*figures, encode_shape(merged), route, epoch, path),
-        )
-
-    def _signature(self, route: str, epoch: str, signature: str) -> None:
-        key = (route, epoch, signature)
-        if self._bump("signatures", "signature", key):
-            return
-        if self.room.take(self.db, "signatures", route, epoch):
-            self.db.execute("INSERT INTO signatures VALUES (?, ?, ?, 1)", key)
-            return
-        self.db.execute(
-            "UPDATE epochs SET more_signatures = more_signatures + 1 WHERE route = ? AND id = ?",
-            (route, epoch),
-        )
-
-    def _cause(self, settled: Settled, epoch: str, cause: CauseSeen) -> None:
-        found = self._known_cause(settled.route, epoch, cause.fingerprint)
-        if found is None and not self.room.take(self.db, "causes", settled.route, epoch):
-            cause = OVERFLOW
-            found = self._known_cause(settled.route, epoch, cause.fingerprint)
-        if found is None:
-            self.db.execute(
-                "INSERT INTO causes VALUES (?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?)",
-                (
-                    *(settled.route, epoch, cause.fingerprint, storable(cause.cause)),
-                    storable(cause.explanation),
-                    *(cause.severity.value, json.dumps(cause.paths[:MOST_CAUSE_PATHS])),
-                    *(storable(cause.example), settled.at, settled.at),
-                ),
-            )
-            return
-        paths = list(dict.fromkeys((*json.loads(found[0]), *cause.paths)))[:MOST_CAUSE_PATHS]
-        severity = min(Severity(found[1]), cause.severity, key=SEVERITIES.index)
-        self.db.execute(
-            "UPDATE causes SET n = n + 1, paths = ?, severity = ?,"
-            " first_seen = min(first_seen, ?), last_seen = max(last_seen, ?)"
-            " WHERE route = ? AND epoch = ? AND fingerprint = ?",
-            (
-                *(json.dumps(paths), severity.value, settled.at, settled.at),
-                *(settled.route, epoch, cause.fingerprint),
-            ),
-        )
-
-    def _known_cause(self, route: str, epoch: str, fingerprint: str) -> tuple[str, str] | None:
-        found: tuple[str, str] | None = self.db.execute(
-            "SELECT paths, severity FROM causes WHERE route = ? AND epoch = ? AND fingerprint = ?",
-            (route, epoch, fingerprint),
-        ).fetchone()
-        return found
-
-    def _rule(self, settled: Settled, epoch: str, rule: str, path: str, count: int) -> None:
-        key = (settled.route, epoch, rule, storable(path))
-        done = self.db.execute(
-            "UPDATE rules SET n = n + ?, comparisons = comparisons + 1,"
-            " last_used = max(last_used, ?)"
-            " WHERE route = ? AND epoch = ? AND rule = ? AND path = ?",
-            (count, settled.at, *key),
-        )
-        if not done.rowcount and self.room.take(self.db, "rules", settled.route, epoch):
-            self.db.execute(
-                "INSERT INTO rules VALUES (?, ?, ?, ?, ?, 1, ?)", (*key, count, settled.at)
-            )
-
-    def _defect(self, settled: Settled, epoch: str, level: str, message: str) -> None:
-        key = (settled.route, epoch, level, storable(message[:500]))
-        done = self.db.execute(
-            "UPDATE defects SET n = n + 1, last_seen = max(last_seen, ?)"
-            " WHERE route = ? AND epoch = ? AND level = ? AND message = ?",
-            (settled.at, *key),
-        )
-        if not done.rowcount and self.room.take(self.db, "defects", settled.route, epoch):
-            self.db.execute("INSERT INTO defects VALUES (?, ?, ?, ?, 1, ?)", (*key, settled.at))
 
     def _row(self, settled: Settled, epoch: str) -> None:
         """The comparison's own row, and its exemplar."""
@@ -366,14 +231,169 @@ class RowWriter:
             ),
         )
 
-    def _bump(self, table: str, column: str, key: tuple[str, str, str]) -> bool:
-        """Add one to a row that exists; False when there is none."""
+    def _write_differences(
+        self, different: tuple[str, str, tuple[PathDifference, ...]], count: int, gains: Gains
+    ) -> None:
+        route, epoch, together = different
+        if not self._bump(
+            "differences", "pattern", (route, epoch, encode_differences(together)), count
+        ):
+            worst = min((each.severity for each in together), key=SEVERITIES.index)
+            gains.unplaced[route, epoch, worst] += count
+
+    def _write_signature(self, signature: tuple[str, str, str], count: int, gains: Gains) -> None:
+        if not self._bump("signatures", "signature", signature, count):
+            route, epoch, _ = signature
+            gains.gate((route, epoch)).more_signatures += count
+
+    def _bump(self, table: str, column: str, key: tuple[str, str, str], count: int) -> bool:
+        """Add to a row, made if there is room for it; False when there is none."""
+        route, epoch, _ = key
         done = self.db.execute(
-            f"UPDATE {table} SET n = n + 1"  # noqa: S608 - names of our own tables and columns
+            f"UPDATE {table} SET n = n + ?"  # noqa: S608 - names of our own tables and columns
             f" WHERE route = ? AND epoch = ? AND {column} = ?",
-            key,
+            (count, *key),
         )
-        return bool(done.rowcount)
+        if done.rowcount:
+            return True
+        if not self.room.take(self.db, table, route, epoch):
+            return False
+        self.db.execute(f"INSERT INTO {table} VALUES (?, ?, ?, ?)", (*key, count))  # noqa: S608 - as above
+        return True
+
+    def _write_cause(self, route: str, epoch: str, seen: CauseGain) -> None:
+        cause = seen.cause
+        found = self._known_cause(route, epoch, cause.fingerprint)
+        if found is None and not self.room.take(self.db, "causes", route, epoch):
+            cause = OVERFLOW
+            found = self._known_cause(route, epoch, cause.fingerprint)
+        severity = _worst(seen.severity, cause.severity)
+        if found is None:
+            self.db.execute(
+                "INSERT INTO causes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    *(route, epoch, cause.fingerprint, storable(cause.cause)),
+                    *(storable(cause.explanation), severity.value),
+                    *(json.dumps(list(seen.paths)[:MOST_CAUSE_PATHS]), seen.count),
+                    *(storable(cause.example), seen.first, seen.last),
+                ),
+            )
+            return
+        paths = list(dict.fromkeys((*json.loads(found[0]), *seen.paths)))[:MOST_CAUSE_PATHS]
+        self.db.execute(
+            "UPDATE causes SET n = n + ?, paths = ?, severity = ?,"
+            " first_seen = min(first_seen, ?), last_seen = max(last_seen, ?)"
+            " WHERE route = ? AND epoch = ? AND fingerprint = ?",
+            (
+                *(seen.count, json.dumps(paths), _worst(Severity(found[1]), severity).value),
+                *(seen.first, seen.last, route, epoch, cause.fingerprint),
+            ),
+        )
+
+    def _known_cause(self, route: str, epoch: str, fingerprint: str) -> tuple[str, str] | None:
+        found: tuple[str, str] | None = self.db.execute(
+            "SELECT paths, severity FROM causes WHERE route = ? AND epoch = ? AND fingerprint = ?",
+            (route, epoch, fingerprint),
+        ).fetchone()
+        return found
+
+    def _write_noise(self, key: tuple[str, str, str], counts: PathCounts, shape: PairShape) -> None:
+        route, epoch, _ = key
+        found = self.db.execute(
+            "SELECT shape FROM noise WHERE route = ? AND epoch = ? AND path = ?", key
+        ).fetchone()
+        figures = (
+            *(counts.b, counts.c, counts.d, counts.agrees, counts.agrees_sampled, counts.unasked),
+        )
+        if found is None:
+            if self.room.take(self.db, "noise", route, epoch):
+                self.db.execute(
+                    "INSERT INTO noise VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (*key, *figures, encode_shape(shape)),
+                )
+            return
+        merged = found[0]
+        if shape.pairs:
+            merged = encode_shape(proposal.merge(decode_shape(merged), shape))
+        self.db.execute(
+            "UPDATE noise SET b = b + ?, c = c + ?, d = d + ?, agrees = agrees + ?,"
+            " agrees_sampled = agrees_sampled + ?, unasked = unasked + ?, shape = ?"
+            " WHERE route = ? AND epoch = ? AND path = ?",
+            (*figures, merged, *key),
+        )
+
+    def _write_rules_and_defects(self, gains: Gains) -> None:
+        for key, (count, comparisons, last) in gains.rules.items():
+            done = self.db.execute(
+                "UPDATE rules SET n = n + ?, comparisons = comparisons + ?,"
+                " last_used = max(last_used, ?)"
+                " WHERE route = ? AND epoch = ? AND rule = ? AND path = ?",
+                (count, comparisons, last, *key),
+            )
+            if not done.rowcount and self.room.take(self.db, "rules", key[0], key[1]):
+                self.db.execute(
+                    "INSERT INTO rules VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (*key, count, comparisons, last),
+                )
+        for key, (count, last) in gains.defects.items():
+            done = self.db.execute(
+                "UPDATE defects SET n = n + ?, last_seen = max(last_seen, ?)"
+                " WHERE route = ? AND epoch = ? AND level = ? AND message = ?",
+                (count, last, *key),
+            )
+            if not done.rowcount and self.room.take(self.db, "defects", key[0], key[1]):
+                self.db.execute(
+                    "INSERT INTO defects VALUES (?, ?, ?, ?, ?, ?)", (*key, count, last)
+                )
+
+    def _write_counters(self, gains: Gains) -> None:
+        add = "ON CONFLICT DO UPDATE SET n = n + excluded.n"
+        self.db.executemany(
+            f"INSERT INTO outcomes VALUES (?, ?, ?, ?, ?) {add}",  # noqa: S608 - our own words
+            [(*key, count) for key, count in gains.ends.items()],
+        )
+        self.db.executemany(
+            f"INSERT INTO latency VALUES (?, ?, ?, ?, ?) {add}",  # noqa: S608 - our own words
+            [(*key, count) for key, count in gains.latency.items()],
+        )
+        self.db.executemany(
+            f"INSERT INTO unplaced VALUES (?, ?, ?, ?) {add}",  # noqa: S608 - our own words
+            [
+                (route, epoch, severity.value, count)
+                for (route, epoch, severity), count in gains.unplaced.items()
+            ],
+        )
+        self.db.executemany(
+            f"INSERT INTO skew VALUES (?, ?, ?, ?, ?) {add},"  # noqa: S608 - our own words
+            " differing = differing + excluded.differing",
+            [
+                (route, epoch, bucket, count, count if differing else 0)
+                for (route, epoch, bucket, differing), count in gains.skew.items()
+            ],
+        )
+        self.db.executemany(
+            "INSERT INTO books (boot, route, settled) VALUES (?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET settled = settled + excluded.settled",
+            [(*key, count) for key, count in gains.settled.items()],
+        )
+        self.db.executemany(
+            "UPDATE epochs SET compared = compared + ?, failed = failed + ?, repeats = repeats + ?,"
+            " more_signatures = more_signatures + ?,"
+            # min() of several values is NULL where one of them is.
+            " first_at = coalesce(min(first_at, ?), first_at, ?),"
+            " last_at = coalesce(max(last_at, ?), last_at, ?) WHERE route = ? AND id = ?",
+            [
+                (
+                    *(gate.compared, gate.failed, gate.repeats, gate.more_signatures),
+                    *(gate.first_at, gate.first_at, gate.last_at, gate.last_at, *of),
+                )
+                for of, gate in gains.gates.items()
+            ],
+        )
+
+
+def _worst(one: Severity, other: Severity) -> Severity:
+    return min(one, other, key=SEVERITIES.index)
 
 
 def storable(text: str) -> str:

@@ -21,9 +21,10 @@ from proxy.observer.store_books import (
     live_balances,
     live_boots,
 )
-from proxy.observer.store_report import RouteTerms, current_epoch, read_noise
+from proxy.observer.store_gains import Thin
+from proxy.observer.store_report import RouteTerms, current_epoch, read_counts
 from proxy.observer.store_retention import Retention
-from proxy.observer.store_rows import Room, RowWriter, Thin
+from proxy.observer.store_rows import Room, RowWriter
 from proxy.shadow_policy import ExemplarStore, ObserverPolicy
 
 Calls = Mapping[tuple[str, str], Mapping[str, Call]]
@@ -125,12 +126,14 @@ class Writer:
         for entry in entries:
             match entry:
                 case Ends():
-                    rows.write([(each, self._epoch(each, in_force)) for each in entry.batch])
+                    for each in entry.batch:
+                        rows.add(each, self._epoch(each, in_force))
                 case Thin():
                     for _, route, epoch, _, _ in entry.ends:
                         self._touch(route, epoch, in_force, entry.at)
-                    rows.write_thin(entry)
+                    rows.add_thin(entry)
                 case Ledgers():
+                    rows.finish()
                     self._unheard -= {row.boot for row in entry.rows}
                     enter_ledger(
                         self.db,
@@ -141,9 +144,12 @@ class Writer:
                         current_epoch=lambda route: self._current(route, in_force),
                     )
                 case Ended():
+                    rows.finish()
                     self._end(entry.boot, entry.waiting, Outcome.ABORTED, WORKER_LOST, in_force)
                 case Looked():
+                    rows.finish()
                     self._look(entry)
+        rows.finish()
         return rows.noisy
 
     def _end(
@@ -222,12 +228,7 @@ class Writer:
             calls={
                 (route, epoch): {
                     path: test.call
-                    for path, test in call_paths(
-                        {
-                            path: counts
-                            for path, (counts, _) in read_noise(self.db, route, epoch).items()
-                        }
-                    ).items()
+                    for path, test in call_paths(read_counts(self.db, route, epoch)).items()
                     if test.call is not Call.UNDECIDED
                 }
                 for route, epoch in noisy
