@@ -177,10 +177,25 @@ def test_fail_on_decides_the_exit_code_in_every_format(
     assert main(["shadow", "report", "--format", form, *options]) == code
 
 
-def test_no_evidence_says_how_to_get_some(admin: Admin, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("stage", ["legacy", "complete"])
+def test_routes_that_are_not_copied_and_never_were_are_in_no_report(
+    admin: Admin, capsys: pytest.CaptureFixture[str], stage: str
+) -> None:
+    still = replace(MORE, eligible=0, stage=stage)
+    admin.answer = reports(GO, still)
+    assert main(["shadow", "report", "--fail-on", "need-more-data"]) == 0
+    assert "search" not in capsys.readouterr().out
+    admin.answer = reports(GO, replace(still, eligible=1))
+    assert main(["shadow", "report", "--fail-on", "need-more-data"]) == 1
+
+
+def test_no_evidence_says_how_to_get_some_and_is_no_go(
+    admin: Admin, capsys: pytest.CaptureFixture[str]
+) -> None:
     admin.answer = reports()
     assert main(["shadow", "report", "--fail-on", "no-go"]) == 0
     assert "nothing was compared yet" in capsys.readouterr().out
+    assert main(["shadow", "report", "--fail-on", "need-more-data"]) == 1
 
 
 def test_what_figway_refuses_ends_with_1_and_its_words(
