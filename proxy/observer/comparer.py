@@ -72,6 +72,7 @@ class Comparer:
         self._waiting = 0
         self._waiting_bytes = 0
         self.killed = 0
+        self._reapers: set[asyncio.Task[int]] = set()
 
     async def compare(self, job: Job) -> Comparison:
         """Compare; incomparable with reason `budget` when it takes too long or too much."""
@@ -101,7 +102,7 @@ class Comparer:
 
     async def _elsewhere(self, task: Task) -> object:
         try:
-            process = self._idle.pop() if self._idle else await _Process.start(self._command)
+            process = self._idle.pop() if self._idle else await self._start()
         except OSError:
             return None
         self._running.add(process)
@@ -130,6 +131,16 @@ class Comparer:
             self._running.discard(process)
         return done
 
+    async def _start(self) -> _Process:
+        process = await _Process.start(self._command)
+        self._reapers.add(process.reaper)
+        process.reaper.add_done_callback(self._reapers.discard)
+        return process
+
+    async def ended(self) -> None:
+        """Wait until no process is left. To be called after `close`."""
+        await asyncio.gather(*self._reapers)
+
     def close(self) -> None:
         """End every process."""
         for process in (*self._idle, *self._running):
@@ -149,7 +160,7 @@ class _Process:
         self._process = process
         self._reader = reader
         self._writer = writer
-        self._reaper = asyncio.get_running_loop().create_task(process.wait())
+        self.reaper = asyncio.get_running_loop().create_task(process.wait())
         self.tasks = 0
 
     @classmethod

@@ -215,6 +215,7 @@ class ObserverProcess:
             task.cancel()
         if self._observer is not None:
             self._observer.close()
+            await self._observer.comparer.ended()
 
     def _send(self, message: Message) -> None:
         if self._link is not None:

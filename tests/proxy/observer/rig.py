@@ -352,4 +352,5 @@ async def rig(
             for player in made.players:
                 player.socket.close()
             observer.close()
+            await observer.comparer.ended()
             await made.until(lambda: not observer.dispatch.at_work)
