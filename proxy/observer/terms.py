@@ -44,6 +44,7 @@ class Terms:
         self._epochs: dict[str, Epoch] = {}
         # An epoch has changed since it was last asked.
         self._news = False
+        self._told_day = self._today()
         self._applied = asyncio.Event()
 
     def apply(self, message: Apply) -> None:
@@ -107,12 +108,15 @@ class Terms:
 
     def compiled(self, route: Route) -> CompiledPolicy:
         """How the route's answers are compared today. Raises CompareRuleError."""
-        today = datetime.fromtimestamp(self._clock(), UTC).date().isoformat()
+        today = self._today()
         known = self._compiled.get(route.id)
         if known is None or known[0] != today:
             known = (today, CompiledPolicy.compile(route.compare, today=today))
             self._compiled[route.id] = known
         return known[1]
+
+    def _today(self) -> str:
+        return datetime.fromtimestamp(self._clock(), UTC).date().isoformat()
 
     # Versions and epochs.
 
@@ -147,8 +151,10 @@ class Terms:
         return known
 
     def take_news(self) -> bool:
-        """Tell whether an epoch has begun since this was last asked."""
-        news, self._news = self._news, False
+        """Tell whether an epoch, or a day that may end rules, has begun since this was asked."""
+        today = self._today()
+        news = self._news or today != self._told_day
+        self._news, self._told_day = False, today
         return news
 
     def for_store(self) -> dict[str, RouteTerms]:

@@ -37,7 +37,7 @@ from proxy.handover import (
 )
 from proxy.link import Apply
 from proxy.observer.process import Observer
-from proxy.observer.store import RouteTerms
+from proxy.observer.store import EvidenceStore, RouteTerms
 from proxy.routing.route import Match, PathKind, PathMatch, Route, RouteFile, Timeouts, Upstream
 from proxy.settings import Settings
 from proxy.shadow_policy import ObserverPolicy, ReprobePolicy, ShadowPolicy
@@ -302,6 +302,7 @@ async def rig(
     policy: ObserverPolicy | None = None,
     compare: ComparePolicy | None = None,
     timeouts: Timeouts | None = None,
+    evidence: EvidenceStore | None = None,
     **route: Any,
 ) -> AsyncIterator[Rig]:
     """An observer with one route `a` (prefix /a), its loop this test's."""
@@ -343,7 +344,7 @@ async def rig(
             told.append((event, {"level": level, **fields}))
 
         store = MemoryStore()
-        observer = Observer(Settings(), listener, store, tell)  # type: ignore[arg-type] -- a double
+        observer = Observer(Settings(), listener, evidence or store, tell)  # type: ignore[arg-type] -- a double
         made = Rig(legacy_origin, new_origin, observer, store, path, file, told)
         made.apply(file)
         try:
