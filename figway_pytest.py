@@ -62,30 +62,49 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Add the files of the options to what is collected."""
+    """Check the options."""
     config.addinivalue_line("markers", f"{MARK}: a route test or a conformance case of Figway")
     files = _files(config)
-    if not files:
-        return
-    _require_figway()
-    named = {_resolved(config, argument.partition("::")[0]) for argument in config.args}
+    if files:
+        _require_figway()
     for path in files:
         if not path.is_file():
             raise pytest.UsageError(f"figway: there is no file {path}")
-        if path not in named:
-            config.args.append(str(path))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(
+    session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    """Add the items of the files that the options name, before any are deselected.
+
+    Not through the arguments: a file below a folder that pytest does not enter (`.ci`, `build`)
+    would be lost without a word.
+    """
+    collected = {item.path.resolve() for item in items}
+    for path in _files(config):
+        if path in collected:
+            continue
+        collector = _collector(session, path)
+        assert collector is not None, "an option names it"
+        report = config.hook.pytest_make_collect_report(collector=collector)
+        config.hook.pytest_collectreport(report=report)
+        if report.passed:
+            items.extend(report.result)
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    """Collect a file that an option names."""
+    """Collect a file that an option names where pytest comes upon it by itself."""
+    return _collector(parent, file_path) if file_path.suffix in (".yaml", ".yml") else None
+
+
+def _collector(parent: pytest.Collector, path: Path) -> pytest.Collector | None:
     config = parent.config
-    if file_path.suffix not in (".yaml", ".yml"):
-        return None
-    path = file_path.resolve()
-    if path in _named(config, config.getoption(_CASES)):
-        return CasesItems.from_parent(parent, path=file_path)
-    if path in _named(config, [config.getoption(_ROUTES)]):
-        return RoutesItems.from_parent(parent, path=file_path)
+    resolved = path.resolve()
+    if resolved in _named(config, config.getoption(_CASES)):
+        return CasesItems.from_parent(parent, path=path)
+    if resolved in _named(config, [config.getoption(_ROUTES)]):
+        return RoutesItems.from_parent(parent, path=path)
     return None
 
 

@@ -82,6 +82,24 @@ def test_items_are_chosen_like_any_others(
     )
 
 
+@pytest.mark.parametrize("folder", [".ci", "build", "sub"])
+def test_a_file_is_found_where_pytest_does_not_look(pytester: pytest.Pytester, folder: str) -> None:
+    """And what lies beside it there stays unseen, or is not seen twice."""
+    (pytester.path / folder).mkdir()
+    (pytester.path / folder / "routes.yaml").write_text(TESTS)
+    (pytester.path / folder / "test_beside.py").write_text("def test_beside(): pass")
+    result = run(pytester, "--figway-routes", f"{folder}/routes.yaml", "-v")
+    result.assert_outcomes(passed=2 if folder == "sub" else 1, failed=1)
+    result.stdout.fnmatch_lines([f"{folder}/routes.yaml::a product stays on legacy PASSED*"])
+
+
+def test_a_file_outside_is_found(pytester: pytest.Pytester, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere.yaml").write_text(TESTS)
+    pytester.makepyfile("def test_mine(): pass")
+    result = run(pytester, "--figway-routes", str(tmp_path / "elsewhere.yaml"))
+    result.assert_outcomes(passed=2, failed=1)
+
+
 def test_other_tests_run_beside_them(pytester: pytest.Pytester) -> None:
     pytester.path.joinpath("routes.yaml").write_text(TESTS)
     pytester.makepyfile("def test_mine(): pass")

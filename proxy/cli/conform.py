@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import os
 import shutil
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -56,8 +57,8 @@ def add_parser(subparsers: Parsers) -> None:
         "  figway conform cases.yaml --junit conform.xml --concurrency 8\n"
         "  figway conform record --from-log access.log.gz > cases.yaml\n"
         "  figway conform record --from-shadow product-api > cases.yaml\n\n"
-        "exit codes: 0 all cases passed or were skipped, 1 some failed, 2 a file cannot be used, or"
-        " a side cannot be reached\n",
+        "exit codes: 0 what was run passed, 1 some failed, 2 a file cannot be used, a side cannot"
+        " be reached, or no case was run\n",
         formatter_class=Help,
         allow_abbrev=False,
     )
@@ -171,6 +172,13 @@ class _Run:
             print_json(self._as_json(counts, ""))
         else:
             self._print_end(counts)
+        if counts[CaseOutcome.SKIPPED] == len(self._results):
+            # As JSON, the whole answer stands on stdout already.
+            reason = self._results[0].reason
+            print(
+                f"figway conform: no case was run, so nothing was proven: {reason}", file=sys.stderr
+            )
+            return UNUSABLE
         return REFUSED if counts[CaseOutcome.FAILED] or counts[CaseOutcome.ERROR] else OK
 
     def _tell(self, result: CaseResult) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlencode
@@ -19,9 +20,14 @@ from proxy.stages import Side
 
 # What the route table and the applications are told of the client (RFC 5737: documentation only).
 CLIENT_IP = "192.0.2.1"
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _DEFAULTS = {"user-agent": f"figway-conform/{__version__}", "accept": "*/*"}
 # Both sides get it, so that an application can tell such a request from a visitor's.
 _MARK = ("x-figway-conform", "1")
+
+
+class Unsendable(ValueError):
+    """A value that would break the head of a request; the text says which."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -58,7 +64,10 @@ class _Filled:
 
 
 def prepare(file: CaseFile, step: Step, site: Site, visitors: Mapping[Side, Visitor]) -> Prepared:
-    """Make the requests of one step. Raises Unfilled for a value that nothing gave."""
+    """Make the requests of one step.
+
+    Raises Unfilled for a value that nothing gave, Unsendable for one that no field can hold.
+    """
     legacy = _fill(file, step.request, site, visitors[Side.LEGACY])
     facts = _facts(step.request, legacy)
     place = site.place(facts)
@@ -113,6 +122,9 @@ def _fill(file: CaseFile, request: CaseRequest, site: Site, visitor: Visitor) ->
     kept = visitor.cookies.field(target.partition("?")[0])
     if kept:
         headers["cookie"] = "; ".join(filter(None, (headers.get("cookie"), kept)))
+    for name, value in headers.items():
+        if _CONTROL.search(value):
+            raise Unsendable(f"the value of header {name} holds control characters")
     return _Filled(scheme=scheme, host=host, target=target, headers=headers, body=body)
 
 

@@ -30,8 +30,11 @@ def failure_lines(
     file: str, result: CaseResult, *, width: int = 100, paint: Paint = PLAIN
 ) -> Iterator[str]:
     """The failed step of a case: place, request, failures, causes side by side, curl lines."""
-    if not result.steps:
-        yield f"{file}:{result.case.line}: {result.reason}"
+    if result.reason:
+        # What came before it went well.
+        unsent = result.case.steps[len(result.steps)]
+        yield f"{file}:{unsent.line}: {unsent.request.method} {unsent.request.url}"
+        yield paint.bad(result.reason)
         return
     step = result.steps[-1]
     which = (
@@ -41,8 +44,6 @@ def failure_lines(
     request = step.step.request
     yield f"{file}:{step.step.line}: {request.method} {request.url}{which}{route}"
     yield "; ".join(_told(each) for each in step.asked)
-    if result.reason:
-        yield paint.bad(result.reason)
     for failure in step.failures:
         yield paint.bad(printable(failure))
     if step.comparison is not None:

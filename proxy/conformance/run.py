@@ -17,7 +17,7 @@ from proxy.conformance.concealment import Secret, concealed, concealed_compariso
 from proxy.conformance.curl import curl_line
 from proxy.conformance.expectations import captured, filled, unmet
 from proxy.conformance.placeholder import Unfilled
-from proxy.conformance.prepared import Prepared, Visitor, prepare
+from proxy.conformance.prepared import Prepared, Unsendable, Visitor, prepare
 from proxy.conformance.result import Asked, CaseOutcome, CaseResult, StepResult
 from proxy.conformance.sender import Sender, Unreachable
 from proxy.conformance.site import Site, may_change
@@ -119,6 +119,9 @@ class Runner:
             except Unfilled as error:
                 outcome, reason = CaseOutcome.ERROR, f"${{{error}}} has no value"
                 break
+            except Unsendable as error:
+                outcome, reason = CaseOutcome.ERROR, str(error)
+                break
             result = await self._run_step(sender, case, number, step, prepared, visitors)
             steps.append(result)
             if result.outcome is not CaseOutcome.PASSED:
@@ -150,7 +153,7 @@ class Runner:
         for step in case.steps:
             try:
                 prepared = prepare(self._file, step, self._site, visitors)
-            except Unfilled:
+            except (Unfilled, Unsendable):
                 return ""
             method = step.request.method
             if not self._options.allow_writes and may_change(

@@ -126,10 +126,13 @@ class Sender:
             collector.leave()
         seconds = time.perf_counter() - started
         if error in (ConnectFailed, ConnectTimeout):
-            why = "refused, or no such name" if error is ConnectFailed else "no answer in time"
-            raise Unreachable(
-                f"cannot connect to the {request.side} side at {request.upstream.urls[0]} ({why})"
-            )
+            url = request.upstream.urls[0]
+            why = "refused, or no such name"
+            if url.startswith("https:"):
+                why += ", or a certificate that is not trusted (SSL_CERT_FILE, tls.ca)"
+            if error is ConnectTimeout:
+                why = "no answer in time"
+            raise Unreachable(f"cannot connect to the {request.side} side at {url} ({why})")
         if error is None:
             answer = Answer(
                 status=collector.status, headers=collector.headers, body=b"".join(collector.body)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from urllib.parse import urlsplit
 
@@ -58,16 +58,23 @@ class Site:
                     raise SiteError(
                         f"--new {text}: there is no new upstream {name} (there: {there})"
                     )
-                named[name] = _upstream(name, Side.NEW, url, f"--new {text}")
+                named[name] = _moved(known[name], url, f"--new {text}")
             else:
-                any_new = _upstream("new", Side.NEW, text, f"--new {text}")
+                bare = Upstream(name="new", side=Side.NEW, urls=())
+                any_new = _moved(bare, text, f"--new {text}")
         if any_new is not None:
-            given = {text.partition("=")[0] for text in new}
-            named = {name: named[name] if name in given else any_new for name in named}
+            urls = any_new.urls
+            moved = {name for name in named if named[name] is not known[name]}
+            named = {
+                name: side if name in moved else replace(side, urls=urls)
+                for name, side in named.items()
+            }
         elif file is None:
             raise SiteError("--new URL is needed: there is no routes.yaml that names the new side")
         if legacy:
-            legacy_side = _upstream("legacy", Side.LEGACY, legacy, f"--legacy {legacy}")
+            bare = Upstream(name="legacy", side=Side.LEGACY, urls=())
+            known_side = file.legacy if file is not None else bare
+            legacy_side = _moved(known_side, legacy, f"--legacy {legacy}")
         elif file is not None:
             legacy_side = file.legacy
         else:
@@ -118,8 +125,9 @@ def may_change(route: Route | None, method: str, path: str, query: str) -> bool:
 _unsafe_get = lru_cache(maxsize=1024)(compile_unsafe_get)
 
 
-def _upstream(name: str, side: Side, url: str, option: str) -> Upstream:
+def _moved(upstream: Upstream, url: str, option: str) -> Upstream:
+    """The same side at another address: whom its certificate is checked by stays."""
     try:
-        return Upstream(name=name, side=side, urls=(upstream_url(url.rstrip("/")),))
+        return replace(upstream, urls=(upstream_url(url.rstrip("/")),))
     except ValueError as error:
         raise SiteError(f"{option}: {error}") from None

@@ -94,6 +94,16 @@ def test_options_choose_what_is_run(
     assert told in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("words", [[], ["--json"]])
+def test_a_run_in_which_nothing_was_run_proves_nothing(
+    sides: list[str], words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*sides, "--only", "cart", *words]) == 2
+    assert "no case was run, so nothing was proven: nothing to compare: route monolith" in (
+        capsys.readouterr().err
+    )
+
+
 def test_addresses_can_come_from_routes_yaml(
     sides: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -9,6 +9,7 @@ import pytest
 from proxy.compare.comparison import Result
 from proxy.compare_policy import Severity
 from proxy.conformance.result import CaseOutcome
+from proxy.conformance.result_text import failure_lines
 from proxy.conformance.run import RunOptions
 from proxy.conformance.sender import Unreachable
 from proxy.stages import Side
@@ -252,6 +253,29 @@ def test_steps_carry_cookies_and_captured_values_for_each_side() -> None:
         (result,) = run_cases(text, old, young, options=RunOptions(allow_writes=True))
     assert result.outcome is CaseOutcome.PASSED, [s.failures for s in result.steps]
     assert len(result.steps) == 3
+
+
+def test_a_captured_value_cannot_add_a_field() -> None:
+    text = """\
+version: 1
+cases:
+  - name: one
+    steps:
+      - request: {url: /product/a}
+        capture: {x: {json_path: $.x}}
+      - request: {url: /product/b, headers: {X-Value: "${x}"}}
+"""
+    evil = {b"/product/a": json_answer({"x": "1\r\nX-Admin: yes"})}
+    old, young = origins(dict(evil), dict(evil))
+    with old, young:
+        (result,) = run_cases(text, old, young)
+        assert b"X-Admin" not in old.received
+    assert result.outcome is CaseOutcome.ERROR
+    assert result.reason == "the value of header x-value holds control characters"
+    assert list(failure_lines("cases.yaml", result)) == [
+        "cases.yaml:7: GET /product/b",
+        "the value of header x-value holds control characters",
+    ]
 
 
 def test_a_step_that_fails_ends_its_case() -> None:

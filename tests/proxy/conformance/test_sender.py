@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from proxy.conformance.sender import PlannedRequest, Sender, Sent, Unreachable
 from proxy.routing.route import Upstream
 from proxy.stages import Side
+from tests.rigs.certificates import Authority
 from tests.rigs.scripted_origin import (
     Conversation,
     ScriptedOrigin,
@@ -21,6 +23,7 @@ from tests.rigs.scripted_origin import (
     hang_up,
     never_answer,
 )
+from tests.wire.test_transports import TlsOrigin
 
 
 def planned(
@@ -157,6 +160,19 @@ def test_a_closed_port_is_unreachable() -> None:
 def test_an_address_that_does_not_answer_is_unreachable() -> None:
     with blackhole() as port, pytest.raises(Unreachable, match="no answer in time"):
         send(planned(f"http://127.0.0.1:{port}"), 0.3)
+
+
+def test_a_certificate_is_checked(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    origin = TlsOrigin(authority.sign("localhost").server_context())
+    with ScriptedOrigin(origin.script) as listening:
+        request = planned(f"https://localhost:{listening.port}")
+        with pytest.raises(Unreachable, match="a certificate that is not trusted"):
+            send(request)
+        trusted = replace(request.upstream, tls_ca=str(authority.bundle))
+        sent = send(replace(request, upstream=trusted))
+    assert sent.answer is not None
+    assert origin.asked_for[-1] == "localhost"
 
 
 def test_an_answer_without_end_ends_in_time() -> None:

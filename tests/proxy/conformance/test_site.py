@@ -34,6 +34,18 @@ def test_a_named_address_stands_for_that_side() -> None:
     assert Site.of(FILE, new=("search=unix:/run/s.sock",)).new["catalog"].urls[0].endswith(":2")
 
 
+def test_whom_a_certificate_is_checked_by_stays() -> None:
+    text = ROUTES.replace(
+        'urls: ["http://127.0.0.1:2"]',
+        'urls: ["https://h"], tls: {ca: ca.pem, server_name: c.example}',
+    )
+    file = parse_routes(text.encode(), "routes.yaml")
+    side = Site.of(file, new=("https://127.0.0.1:9",)).new["catalog"]
+    assert (side.urls, side.tls_ca, side.tls_server_name) == (
+        *(("https://127.0.0.1:9",), "ca.pem", "c.example"),
+    )
+
+
 @pytest.mark.parametrize(
     ("file", "legacy", "new", "message"),
     [
