@@ -41,6 +41,8 @@ class PathCounts:
     agrees_sampled: int = 0
     # Differences of P and C that were not re-probed.
     unasked: int = 0
+    # Differences of P and C that are not like those of legacy with itself.
+    odd: int = 0
 
     def __add__(self, other: PathCounts) -> PathCounts:
         """Both together."""
@@ -51,6 +53,7 @@ class PathCounts:
             agrees=self.agrees + other.agrees,
             agrees_sampled=self.agrees_sampled + other.agrees_sampled,
             unasked=self.unasked + other.unasked,
+            odd=self.odd + other.odd,
         )
 
     @property
@@ -98,7 +101,7 @@ class PathTest:
 
 # A path whose legacy is the odd one out with a smaller probability than this drifts.
 DRIFT = 0.05
-_UNASKED = PathCounts(unasked=1)
+_MARKED = {Mark.UNASKED: PathCounts(unasked=1), Mark.ODD: PathCounts(odd=1)}
 
 
 def triple_counts(triple: Triple) -> dict[str, PathCounts]:
@@ -117,9 +120,9 @@ def triple_counts(triple: Triple) -> dict[str, PathCounts]:
     return added
 
 
-def unasked_counts(differences: tuple[PathDifference, ...]) -> dict[str, PathCounts]:
-    """What differences without a re-probe add to the counts of their paths."""
-    return {each.path: _UNASKED for each in differences if each.mark is Mark.UNASKED}
+def marked_counts(differences: tuple[PathDifference, ...]) -> dict[str, PathCounts]:
+    """What the marks of differences add to the counts of their paths, beside the triple."""
+    return {each.path: _MARKED[each.mark] for each in differences if each.mark in _MARKED}
 
 
 def call_paths(

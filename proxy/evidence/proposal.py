@@ -23,6 +23,13 @@ WIDEST_INTEGER = 1_000_000
 WIDEST_TIME = 3600.0
 # Shorter ones are words: `cafe`, `bad`.
 SHORTEST_HEXADECIMAL = 8
+# Pairs that tell how legacy differs from itself.
+ENOUGH_PAIRS = 5
+# So many times as far as legacy from itself, and a little more, is still its own noise: clocks
+# differ, and the largest distance is seen late.
+LEEWAY = 10
+LEEWAY_SECONDS = 60.0
+LEEWAY_COUNT = 10
 # A rule here would cover everything there is.
 BROAD = frozenset(
     {"$", "$..*", "$.*", "$[*]", "text", "body", "html:text", "html:markup", "html:links", "?"}
@@ -137,6 +144,28 @@ def merge(one: PairShape, other: PairShape) -> PairShape:
     )
 
 
+def is_like(own: PairShape, pair: PairShape) -> bool:
+    """Whether two sides differ as legacy differs from itself. True where that cannot be told.
+
+    `own` is what all pairs of legacy with itself have in common.
+    """
+    if own.pairs < ENOUGH_PAIRS or own.hidden or pair.hidden or not pair.pairs:
+        return True
+    if pair.kinds - own.kinds:
+        return False
+    if own.uuid:
+        return pair.uuid
+    if own.time_distance is not None:
+        return _within(pair.time_distance, own.time_distance, LEEWAY_SECONDS)
+    if own.integer_distance is not None:
+        return _within(pair.integer_distance, own.integer_distance, LEEWAY_COUNT)
+    if own.hexadecimal is not None and own.hexadecimal >= SHORTEST_HEXADECIMAL:
+        return pair.hexadecimal == own.hexadecimal
+    if own.length is not None and own.classes is not None and " " not in own.classes:
+        return pair.length == own.length
+    return True
+
+
 def propose(path: str, shape: PairShape) -> Proposal:
     """The narrowest rule for one path that is called noise, or the reason for proposing none."""
     if path.lower() in VOLATILE:
@@ -216,6 +245,10 @@ def _narrowest(path: str, shape: PairShape) -> tuple[Rule | None, str]:
 def _spelled(classes: str) -> str:
     words = {"a": "a-z", "A": "A-Z", "0": "0-9"}
     return " ".join(words.get(each, each) for each in classes)
+
+
+def _within(distance: float | None, own: float, more: float) -> bool:
+    return distance is not None and distance <= LEEWAY * own + more
 
 
 def _bare(text: str) -> str:

@@ -65,6 +65,8 @@ class NoiseReport:
     agrees: int
     # Of the exact one-sided sign test.
     p_value: float
+    # Differences of the two sides that are not like those of legacy with itself: they count.
+    odd: int = 0
     # The narrowest comparator that accepts every pair legacy made with itself: an entry of
     # compare.rules as it would stand in routes.yaml; empty when refused.
     proposal: Mapping[str, object] | None = None

@@ -26,6 +26,9 @@ class Mark(StrEnum):
     UNSTABLE = "unstable"
     # P != S, S = C: asked later, legacy says what the new side said.
     AGREES = "agrees"
+    # Legacy is known to differ from itself here, but never in this way: a time that is an hour off
+    # among times that are a second off, `null` among tokens.
+    ODD = "odd"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -272,7 +272,10 @@ def _open_causes(
 def explained_by_noise(paths: tuple[str, ...], tests: Mapping[str, PathTest]) -> bool:
     """Whether every path of a cause is noise with nothing in excess of it."""
     return bool(paths) and all(
-        path in tests and tests[path].call is Call.NOISE and not tests[path].excess
+        path in tests
+        and tests[path].call is Call.NOISE
+        and not tests[path].excess
+        and not tests[path].counts.odd
         for path in paths
     )
 

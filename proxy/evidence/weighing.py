@@ -80,8 +80,8 @@ def _weight(mark: Mark, path: str, test: PathTest | None, reprobed: bool) -> _We
     call = test.call if test else Call.UNDECIDED
     if mark is Mark.AGREES:
         return _NONE
-    if call is Call.REGRESSION:
-        # Also where legacy was unstable this time.
+    if call is Call.REGRESSION or mark is Mark.ODD:
+        # A regression counts also where legacy was unstable this time.
         return _FULL
     if mark is Mark.UNSTABLE:
         return _NONE

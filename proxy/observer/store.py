@@ -16,6 +16,7 @@ from proxy.evidence.books import Balance, LedgerRow
 from proxy.evidence.epoch import Epoch
 from proxy.evidence.exemplar import StoredExemplar
 from proxy.evidence.noise import Call
+from proxy.evidence.proposal import PairShape
 from proxy.evidence.report import RouteReport, RuleReport
 from proxy.evidence.settled import Settled
 from proxy.observer.store_backlog import Backlog, Ended, Entry, Ledgers, Looked
@@ -96,6 +97,7 @@ class EvidenceStore:
         self._on_event = on_event
         self._in_force = InForce(policy=policy)
         self._calls: dict[tuple[str, str], Mapping[str, Call]] = {}
+        self._own: dict[tuple[str, str], Mapping[str, PairShape]] = {}
         self._balances: tuple[Balance, ...] = ()
         self._error = ""
         self._failures: Counter[str] = Counter()
@@ -219,6 +221,10 @@ class EvidenceStore:
     def calls(self, route: str, epoch: Epoch) -> Mapping[str, Call]:
         """What the paired test says of every path, as of the last batch. Does not block."""
         return self._calls.get((route, epoch.id), {})
+
+    def own_shapes(self, route: str, epoch: Epoch) -> Mapping[str, PairShape]:
+        """What legacy's differences from itself look like, as of the last batch. Does not block."""
+        return self._own.get((route, epoch.id), {})
 
     def balances(self) -> tuple[Balance, ...]:
         """The books of every live boot, as of its last ledger. Does not block."""
@@ -423,6 +429,7 @@ class EvidenceStore:
 
     def _learn(self, learned: Learned) -> None:
         self._calls.update(learned.calls)
+        self._own.update(learned.own)
         self._balances = learned.balances
 
 

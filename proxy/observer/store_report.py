@@ -30,6 +30,8 @@ from proxy.observer.store_rows import SKEWS, decode_differences, decode_shape
 
 # Ended epochs that a report shows.
 EARLIER_EPOCHS = 10
+# How the shape of a path begins that was never re-probed.
+_NO_PAIRS = '{"pairs":0,%'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,16 +70,31 @@ def current_epoch(db: sqlite3.Connection, route: str, terms: RouteTerms | None) 
 def read_counts(db: sqlite3.Connection, route: str, epoch: str) -> dict[str, PathCounts]:
     """The re-probes of every path of an epoch."""
     rows = db.execute(
-        "SELECT path, b, c, d, agrees, agrees_sampled, unasked FROM noise"
+        "SELECT path, b, c, d, agrees, agrees_sampled, unasked, odd FROM noise"
         " WHERE route = ? AND epoch = ?",
         (route, epoch),
     )
     return {
         path: PathCounts(
-            b=b, c=c, d=d, agrees=agrees, agrees_sampled=agrees_sampled, unasked=unasked
+            b=b,
+            c=c,
+            d=d,
+            agrees=agrees,
+            agrees_sampled=agrees_sampled,
+            unasked=unasked,
+            odd=odd,
         )
-        for path, b, c, d, agrees, agrees_sampled, unasked in rows
+        for path, b, c, d, agrees, agrees_sampled, unasked, odd in rows
     }
+
+
+def read_shapes(db: sqlite3.Connection, route: str, epoch: str) -> dict[str, PairShape]:
+    """What legacy's differences from itself have in common, path by path."""
+    rows = db.execute(
+        "SELECT path, shape FROM noise WHERE route = ? AND epoch = ? AND shape NOT LIKE ?",
+        (route, epoch, _NO_PAIRS),
+    )
+    return {path: decode_shape(shape) for path, shape in rows}
 
 
 def read_rules(db: sqlite3.Connection, route: str, epoch: str) -> tuple[RuleReport, ...]:
@@ -114,7 +131,7 @@ def read_report(
     books = reading.books()
     counts = read_counts(db, route, reading.epoch.id)
     tests = call_paths(counts)
-    shapes = reading.shapes()
+    shapes = read_shapes(db, route, reading.epoch.id)
     causes = reading.causes(tests)
     epoch = reading.epoch_row()
     signatures, seen_once = reading.signatures()
@@ -185,7 +202,8 @@ def read_report(
         rates=result.rates,
         causes=causes,
         noise=tuple(
-            _noise_report(path, test, shapes[path]) for path, test in sorted(tests.items())
+            _noise_report(path, test, shapes.get(path, PairShape()))
+            for path, test in sorted(tests.items())
         ),
         defects=reading.defects(),
         rules=read_rules(db, route, reading.epoch.id),
@@ -222,6 +240,7 @@ def _noise_report(path: str, test: PathTest, shape: PairShape) -> NoiseReport:
         d=counts.d,
         agrees=counts.agrees,
         p_value=test.p_value,
+        odd=counts.odd,
         proposal=None if proposed.rule is None else as_entry(proposed.rule),
         accepts=proposed.accepts,
         refused=proposed.refused,
@@ -342,9 +361,6 @@ class _Reading:
             )
             for id, legacy, new, rules, started, last_seen in found
         )
-
-    def shapes(self) -> dict[str, PairShape]:
-        return {path: decode_shape(shape) for path, shape in self.rows("path, shape", "noise")}
 
     def differences(self) -> tuple[tuple[Any, int], ...]:
         return tuple(

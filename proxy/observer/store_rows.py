@@ -16,7 +16,7 @@ from proxy.compare_policy import Severity
 from proxy.evidence import proposal, repeats
 from proxy.evidence.judge import SEVERITIES
 from proxy.evidence.latency import bucket_of
-from proxy.evidence.noise import PathCounts, triple_counts, unasked_counts
+from proxy.evidence.noise import PathCounts, marked_counts, triple_counts
 from proxy.evidence.outcome import FAILED, Outcome
 from proxy.evidence.proposal import PairShape
 from proxy.evidence.settled import CauseSeen, Mark, PathDifference, Settled
@@ -185,10 +185,11 @@ class RowWriter:
             self._gains.unplaced[(*of, _severity(settled.detail))] += 1
 
     def _noise(self, settled: Settled, of: Of) -> None:
-        added = unasked_counts(settled.differences)
+        added = marked_counts(settled.differences)
         shapes: dict[str, PairShape] = {}
         if settled.triple is not None:
-            added |= triple_counts(settled.triple)
+            for path, counts in triple_counts(settled.triple).items():
+                added[path] = added.get(path, PathCounts()) + counts
             for path, shape in settled.triple.shapes:
                 shapes[path] = proposal.merge(shapes.get(path, PairShape()), shape)
         if added:
@@ -304,11 +305,12 @@ class RowWriter:
         ).fetchone()
         figures = (
             *(counts.b, counts.c, counts.d, counts.agrees, counts.agrees_sampled, counts.unasked),
+            counts.odd,
         )
         if found is None:
             if self.room.take(self.db, "noise", route, epoch):
                 self.db.execute(
-                    "INSERT INTO noise VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    "INSERT INTO noise VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     (*key, *figures, encode_shape(shape)),
                 )
             return
@@ -317,7 +319,8 @@ class RowWriter:
             merged = encode_shape(proposal.merge(decode_shape(merged), shape))
         self.db.execute(
             "UPDATE noise SET b = b + ?, c = c + ?, d = d + ?, agrees = agrees + ?,"
-            " agrees_sampled = agrees_sampled + ?, unasked = unasked + ?, shape = ?"
+            " agrees_sampled = agrees_sampled + ?, unasked = unasked + ?, odd = odd + ?,"
+            " shape = ?"
             " WHERE route = ? AND epoch = ? AND path = ?",
             (*figures, merged, *key),
         )

@@ -49,7 +49,7 @@ CREATE TABLE unplaced (
     PRIMARY KEY (route, epoch, severity)) WITHOUT ROWID;
 CREATE TABLE noise (
     route TEXT, epoch TEXT, path TEXT, b INTEGER, c INTEGER, d INTEGER, agrees INTEGER,
-    agrees_sampled INTEGER, unasked INTEGER, shape TEXT,
+    agrees_sampled INTEGER, unasked INTEGER, odd INTEGER, shape TEXT,
     PRIMARY KEY (route, epoch, path)) WITHOUT ROWID;
 CREATE TABLE signatures (
     route TEXT, epoch TEXT, signature TEXT, n INTEGER,

@@ -11,6 +11,7 @@ from proxy.evidence.books import Balance
 from proxy.evidence.epoch import Epoch, epoch_of
 from proxy.evidence.noise import Call, call_paths
 from proxy.evidence.outcome import Outcome
+from proxy.evidence.proposal import ENOUGH_PAIRS, PairShape
 from proxy.evidence.settled import Settled
 from proxy.observer.store_backlog import Ended, Ends, Entry, Ledgers, Looked
 from proxy.observer.store_books import (
@@ -22,7 +23,7 @@ from proxy.observer.store_books import (
     live_boots,
 )
 from proxy.observer.store_gains import Thin
-from proxy.observer.store_report import RouteTerms, current_epoch, read_counts
+from proxy.observer.store_report import RouteTerms, current_epoch, read_counts, read_shapes
 from proxy.observer.store_retention import Retention
 from proxy.observer.store_rows import Room, RowWriter
 from proxy.shadow_policy import ExemplarStore, ObserverPolicy
@@ -48,6 +49,8 @@ class Learned:
     """What the last transactions have changed of what others ask without reading the disk."""
 
     calls: Calls
+    # What legacy's differences from itself look like.
+    own: Mapping[tuple[str, str], Mapping[str, PairShape]]
     balances: tuple[Balance, ...]
 
 
@@ -230,6 +233,14 @@ class Writer:
                     path: test.call
                     for path, test in call_paths(read_counts(self.db, route, epoch)).items()
                     if test.call is not Call.UNDECIDED
+                }
+                for route, epoch in noisy
+            },
+            own={
+                (route, epoch): {
+                    path: shape
+                    for path, shape in read_shapes(self.db, route, epoch).items()
+                    if shape.pairs >= ENOUGH_PAIRS
                 }
                 for route, epoch in noisy
             },

@@ -6,7 +6,7 @@ import math
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.evidence.eprocess import (
@@ -61,6 +61,7 @@ def test_the_formula_is_the_mean_of_likelihood_ratios(multiples: tuple[float, ..
     assert math.exp(log) == pytest.approx(plain)
 
 
+@settings(deadline=None)
 @given(n=COUNTS, k=COUNTS, p0=RATES, worse=st.floats(0, 1))
 def test_under_the_hypothesis_the_next_look_is_no_better_on_average(
     n: int, k: int, p0: float, worse: float
@@ -76,6 +77,7 @@ def test_under_the_hypothesis_the_next_look_is_no_better_on_average(
     assert p * bad + (1 - p) * clean <= 1 + 1e-6
 
 
+@settings(deadline=None)
 @given(n=COUNTS, k=COUNTS, p0=st.floats(1e-6, 0.3), better=st.floats(0, 1))
 def test_the_same_holds_for_no_go_and_every_rate_below(
     n: int, k: int, p0: float, better: float
@@ -88,6 +90,7 @@ def test_the_same_holds_for_no_go_and_every_rate_below(
     assert p * bad + (1 - p) * clean <= 1 + 1e-6
 
 
+@settings(deadline=None)
 @given(n=COUNTS, k=COUNTS, p0=RATES)
 def test_clean_comparisons_speak_for_go_and_mismatches_against_it(
     n: int, k: int, p0: float
@@ -100,6 +103,7 @@ def test_clean_comparisons_speak_for_go_and_mismatches_against_it(
     assert log_e_no_go(n + 1, k + 1, p0) >= log_e_no_go(n, k, p0) - slack
 
 
+@settings(deadline=None)
 @given(k=st.integers(0, 200), p0=st.floats(1e-5, 0.5), confidence=st.floats(0.5, 0.999))
 def test_to_go_is_the_first_number_that_suffices(k: int, p0: float, confidence: float) -> None:
     found = needed(k, p0, confidence)

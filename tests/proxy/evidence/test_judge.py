@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.compare_policy import Severity
 from proxy.evidence.judge import ComparisonFacts, Found, judge
 from proxy.evidence.noise import Call
 from proxy.evidence.outcome import Outcome
+from proxy.evidence.proposal import PairShape, merge, shape_of_pair
 from proxy.evidence.settled import Mark, Triple
 
 A, B = "$.a", "$.b"
@@ -139,6 +140,7 @@ def test_a_comparison_has_one_outcome(
 PATHS = st.sampled_from([A, B, "status", "header:date"])
 
 
+@settings(deadline=None)
 @given(
     facts=st.builds(
         ComparisonFacts,
@@ -178,3 +180,31 @@ def test_the_judge_is_total_and_never_milder_than_the_facts(
         )
     if judged.outcome is Outcome.INCOMPARABLE:
         assert judged.detail
+
+
+def a_time(hour: int, second: int) -> str:
+    return f"2026-03-01T{hour:02}:00:{second:02}Z"
+
+
+def test_a_time_that_is_an_hour_off_is_not_excused_by_times_that_are_a_second_off() -> None:
+    """P, S and C all differ, as noise does; but legacy differs from itself by a second."""
+    own = PairShape()
+    for second in range(5):
+        own = merge(own, shape_of_pair("value", a_time(10, second), a_time(10, second + 1)))
+    outcomes = []
+    for hour in (10, 11):
+        facts = ComparisonFacts(
+            found=Found.DIFFERENT,
+            differing=MAJOR,
+            shapes=((A, shape_of_pair("value", a_time(10, 0), a_time(hour, 1))),),
+        )
+        for triple in (UNSTABLE, None):
+            judged = judge(facts, triple, {A: Call.NOISE}, {A: own})
+            outcomes.append((judged.outcome, judged.differences[0].mark))
+        assert judge(facts, AGREES, {A: Call.NOISE}, {A: own}).outcome is Outcome.RACE
+    assert outcomes == [
+        (Outcome.NOISE, Mark.UNSTABLE),
+        (Outcome.NOISE, Mark.UNASKED),
+        (Outcome.MISMATCH, Mark.ODD),
+        (Outcome.MISMATCH, Mark.ODD),
+    ]

@@ -7,7 +7,7 @@ from math import comb
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.compare_policy import Severity
@@ -16,8 +16,8 @@ from proxy.evidence.noise import (
     PathCounts,
     at_least,
     call_paths,
+    marked_counts,
     triple_counts,
-    unasked_counts,
 )
 from proxy.evidence.settled import Mark, PathDifference, Triple
 
@@ -57,13 +57,17 @@ def test_a_triple_is_counted_by_who_is_the_odd_one_out(
     assert triple_counts(triple(legacy, again, new, sampled=sampled)).get(PATH) == expected
 
 
-def test_a_difference_without_a_re_probe_is_counted_as_unasked() -> None:
+def test_differences_that_were_not_re_probed_and_odd_ones_are_counted() -> None:
     differences = tuple(
         PathDifference(path=mark.value, severity=Severity.MAJOR, mark=mark) for mark in Mark
     )
-    assert unasked_counts(differences) == {"unasked": PathCounts(unasked=1)}
+    assert marked_counts(differences) == {
+        "unasked": PathCounts(unasked=1),
+        "odd": PathCounts(odd=1),
+    }
 
 
+@settings(deadline=None)
 @given(successes=st.integers(0, 60), trials=st.integers(0, 60))
 def test_the_tail_is_exact(successes: int, trials: int) -> None:
     exact = Fraction(sum(comb(trials, i) for i in range(successes, trials + 1)), 2**trials)

@@ -5,11 +5,18 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.compare_policy import Op, Rule
-from proxy.evidence.proposal import PairShape, as_entry, merge, propose, shape_of_pair
+from proxy.evidence.proposal import (
+    PairShape,
+    as_entry,
+    is_like,
+    merge,
+    propose,
+    shape_of_pair,
+)
 
 PATH = "$.token"
 Pairs = list[tuple[str, str | None, str | None]]
@@ -219,6 +226,7 @@ SHAPES = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(one=SHAPES, other=SHAPES, third=SHAPES)
 def test_merging_does_not_depend_on_the_order_of_pairs(
     one: PairShape, other: PairShape, third: PairShape
@@ -228,6 +236,7 @@ def test_merging_does_not_depend_on_the_order_of_pairs(
     assert merge(PairShape(), one) == one
 
 
+@settings(deadline=None)
 @given(shape=SHAPES, other=SHAPES)
 def test_more_pairs_never_make_a_proposal_narrower(shape: PairShape, other: PairShape) -> None:
     both = merge(merge(shape, shape), shape)
@@ -235,3 +244,56 @@ def test_more_pairs_never_make_a_proposal_narrower(shape: PairShape, other: Pair
     assert not (wider.uuid and not both.uuid)
     assert both.hexadecimal in (None, wider.hexadecimal) or wider.hexadecimal is None
     assert (wider.time_distance is None) or wider.time_distance >= (both.time_distance or 0)
+
+
+ISO_NEAR = ("value", "2026-03-01T10:00:00Z", "2026-03-01T10:00:02Z")
+TOKENS = ("value", '"9f86d081884c7d65"', '"60303ae22b998861"')
+
+
+@pytest.mark.parametrize(
+    ("own", "pair", "like"),
+    [
+        pytest.param(ISO_NEAR, ISO_NEAR, True, id="times a moment apart"),
+        pytest.param(
+            *(ISO_NEAR, ("value", "2026-03-01T10:00:00Z", "2026-03-01T10:00:40Z")),
+            True,
+            id="clocks differ",
+        ),
+        pytest.param(
+            *(ISO_NEAR, ("value", "2026-03-01T10:00:00Z", "2026-03-01T11:00:01Z")),
+            False,
+            id="an hour off",
+        ),
+        pytest.param(ISO_NEAR, ("value", "2026-03-01T10:00:00Z", "never"), False, id="no time"),
+        pytest.param(TOKENS, ("value", TOKENS[1], '"null"'), False, id="null among tokens"),
+        pytest.param(TOKENS, ("type", TOKENS[1], "null"), False, id="another type"),
+        pytest.param(TOKENS, ("missing", TOKENS[1], None), False, id="missing"),
+        pytest.param(UUIDS[0], UUIDS[0], True, id="uuids"),
+        pytest.param(UUIDS[0], ("value", UUIDS[0][1], "17"), False, id="a number among uuids"),
+        pytest.param(("value", "1041", "1043"), ("value", "1041", "1050"), True, id="counters"),
+        pytest.param(("value", "1041", "1043"), ("value", "1041", "2"), False, id="another one"),
+        pytest.param(
+            *(("value", "a b", "a longer text"), ("value", "x", "quite something else")),
+            True,
+            id="free text tells nothing",
+        ),
+        pytest.param(("value", "•••", "•••"), ("value", "•••", "•••"), True, id="redacted"),
+    ],
+)
+def test_a_difference_is_like_legacys_own_ones_or_not(
+    own: tuple[str, str | None, str | None],
+    pair: tuple[str, str | None, str | None],
+    like: bool,
+) -> None:
+    assert is_like(shape_of([own] * 5), shape_of([pair])) is like
+    # A few pairs tell nothing.
+    assert is_like(shape_of([own] * 4), shape_of([pair]))
+
+
+@settings(deadline=None)
+@given(shape=SHAPES)
+def test_what_legacy_did_itself_is_like_it(shape: PairShape) -> None:
+    own = PairShape()
+    for _ in range(5):
+        own = merge(own, shape)
+    assert is_like(own, shape)

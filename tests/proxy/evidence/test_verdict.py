@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.compare_policy import Severity
@@ -174,8 +174,9 @@ def test_a_cause_that_is_only_noise_does_not_refuse_go() -> None:
     noise = {A: PathCounts(d=200)}
     quiet = evidence(causes=(cause(),), noise=noise)
     assert verdict(quiet, GATE, NOW).state is GO
-    doubtful = evidence(causes=(cause(),), noise={A: PathCounts(d=200, b=1)})
-    assert verdict(doubtful, GATE, NOW).state is MORE
+    for counts in (PathCounts(d=200, b=1), PathCounts(d=200, odd=1)):
+        doubtful = evidence(causes=(cause(),), noise={A: counts})
+        assert verdict(doubtful, GATE, NOW).state is MORE
 
 
 @pytest.mark.parametrize(
@@ -280,6 +281,17 @@ def test_volatile_headers_are_excused_without_a_person() -> None:
     assert verdict(evidence(differences=together, noise=noise), GATE, NOW).state is GO
 
 
+def test_differences_unlike_legacys_own_count_whatever_the_noise() -> None:
+    noise = {A: PathCounts(d=4000, odd=40)}
+    together = (
+        (difference(mark=Mark.ODD), 40),
+        (difference(mark=Mark.UNSTABLE), 3960),
+    )
+    found = verdict(evidence(differences=together, noise=noise), GATE, NOW)
+    assert found.state is NO_GO
+    assert found.rates[0].mismatches == 40
+
+
 def test_a_comparison_counts_once_however_many_differences_it_holds() -> None:
     together = (
         (
@@ -324,6 +336,7 @@ def test_an_unknown_version_is_told() -> None:
     assert any("a deploy does not begin a new epoch" in each for each in found.advice)
 
 
+@settings(deadline=None)
 @given(
     compared=st.integers(0, 20_000),
     critical=st.integers(0, 50),

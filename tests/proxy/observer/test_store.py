@@ -178,6 +178,21 @@ def test_noise_is_called_proposed_and_remembered(tmp_path: Path) -> None:
         assert store.calls(ROUTE, NEXT_EPOCH) == {}
 
 
+def test_the_shape_of_noise_is_known_after_enough_re_probes(tmp_path: Path) -> None:
+    noisy = mismatch(outcome=Outcome.NOISE, detail="", mark=Mark.UNSTABLE, triple=triple(d=True))
+    with a_store(tmp_path) as store:
+        store.settle([noisy] * 4)
+        assert store.flush()
+        assert store.own_shapes(ROUTE, EPOCH) == {}
+        store.settle([noisy, mismatch(9, mark=Mark.ODD, severity=Severity.CRITICAL)])
+        assert store.flush()
+        assert store.own_shapes(ROUTE, EPOCH)[PATH].integer_distance == 2
+        report = report_of(store)
+    assert (report.noise[0].call, report.noise[0].odd) == ("noise", 1)
+    assert report.rates[0].mismatches == 1
+    assert not report.causes[0].noise
+
+
 def test_a_regression_is_called_after_enough_re_probes(tmp_path: Path) -> None:
     with a_store(tmp_path) as store:
         store.settle(mismatch(n, triple=triple(b=True)) for n in range(5))
