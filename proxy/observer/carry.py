@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -28,6 +27,7 @@ from proxy.observer.counts import Counts
 from proxy.observer.examine import Job
 from proxy.observer.exemplars import Keeping
 from proxy.observer.in_hand import InHand
+from proxy.observer.names import comparison_id, span_id
 from proxy.observer.offers import Offers
 from proxy.observer.reprobe import Reprobe
 from proxy.observer.settling import Pair, compared, facts_of, unanswered
@@ -97,7 +97,7 @@ class Carry:
             route,
             side=request.decided.shadow,
             legacy=self._terms.legacy,
-            span_id=secrets.token_hex(8).encode(),
+            span_id=span_id(),
         )
         if isinstance(plan, NotSent):
             asked()
@@ -189,8 +189,13 @@ class Carry:
         )
         epoch = self._terms.epoch(route, {Side.LEGACY: legacy.answer, Side.NEW: new.answer})
         triple = await self._triple(pair, found, route)
-        judgement = judge(facts_of(pair, found), triple, self._store.calls(route.id, epoch))
-        id = _new_id()
+        judgement = judge(
+            facts_of(pair, found),
+            triple,
+            self._store.calls(route.id, epoch),
+            self._store.own_shapes(route.id, epoch),
+        )
+        id = comparison_id()
         exemplar = None
         if found.causes:
             offered = [cause.fingerprint for cause in found.causes]
@@ -215,7 +220,7 @@ class Carry:
 
     async def _unanswered(self, pair: Pair, outcome: Outcome, boot: str, route: Route) -> Settled:
         side = pair.primary.side
-        id = _new_id()
+        id = comparison_id()
         return unanswered(
             pair,
             outcome,
@@ -259,7 +264,3 @@ def _primary(request: TakenRequest, response: TakenResponse) -> Exchange:
         first_byte=response.first_byte,
         elapsed=response.elapsed,
     )
-
-
-def _new_id() -> str:
-    return secrets.token_hex(6)

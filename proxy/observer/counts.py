@@ -29,7 +29,7 @@ class Counts:
     def settled(self, route: str, outcome: Outcome, detail: str) -> None:
         """Count the end of an exchange."""
         mismatch = outcome is Outcome.MISMATCH
-        self.outcomes[route, outcome.value, detail if mismatch else ""] += 1
+        self.outcomes[route, outcome.value, str(detail) if mismatch else ""] += 1
         if not mismatch and detail and (outcome in LOST or outcome in _WITH_REASON):
             self.reasons[route, outcome.value, detail] += 1
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
 
 from proxy.evidence.answers import ReplayAnswer, ShownExemplar
@@ -15,6 +14,7 @@ from proxy.observer.asking import Asking
 from proxy.observer.comparer import Comparer
 from proxy.observer.examine import Job
 from proxy.observer.exemplars import Keeping, request_of
+from proxy.observer.names import comparison_id, span_id
 from proxy.observer.settling import Pair, facts_of
 from proxy.observer.shadow_request import replay_request
 from proxy.observer.shown import shown_cause, shown_exemplar
@@ -58,7 +58,7 @@ class Replay:
             route,
             side=side,
             upstream=terms.legacy if side is Side.LEGACY else route.new,
-            span_id=secrets.token_hex(8).encode(),
+            span_id=span_id(),
         )
         if plan is None:
             raise Unreplayable(f"{asked.method} may change something, so it is not asked again")
@@ -84,7 +84,7 @@ class Replay:
             judged = judge(facts_of(pair, found))
             outcome, detail = judged.outcome.value, judged.detail
         keeping = Keeping(
-            id=secrets.token_hex(6),
+            id=comparison_id(),
             pair=pair,
             found=found,
             policy=policy,

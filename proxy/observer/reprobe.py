@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Callable
 from typing import Final
 
@@ -15,6 +14,7 @@ from proxy.observer.budget import Budgets
 from proxy.observer.comparer import Comparer
 from proxy.observer.counts import Counts
 from proxy.observer.examine import Job
+from proxy.observer.names import span_id
 from proxy.observer.settling import Pair, triple_of
 from proxy.observer.shadow_request import ShadowRequest, reprobe_request
 from proxy.observer.terms import Terms
@@ -58,7 +58,7 @@ class Reprobe:
             pair.asked,
             route,
             legacy=self._terms.legacy,
-            span_id=secrets.token_hex(8).encode(),
+            span_id=span_id(),
         )
         if plan is None or not self._may_ask(route):
             self._counts.reprobes[route.id, "skipped"] += 1

@@ -90,6 +90,8 @@ class Terms:
 
         A worker may have been told a moment earlier.
         """
+        if revision in self._revisions:
+            return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while revision not in self._revisions:
