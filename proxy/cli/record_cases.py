@@ -58,6 +58,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="at most so many with the same method, route, path template and query keys; default:"
         f" {_PER_SHAPE}",
     )
+    group.add_argument(
+        "--drop-cookies",
+        action="store_true",
+        help="from shadow traffic: ask as a visitor without cookies, whose values are not kept",
+    )
 
 
 def refuse_options(args: argparse.Namespace) -> None:
@@ -67,6 +72,7 @@ def refuse_options(args: argparse.Namespace) -> None:
         "--from-shadow": args.from_shadow is not None,
         "--per-route": args.per_route is not None,
         "--per-shape": args.per_shape is not None,
+        "--drop-cookies": args.drop_cookies,
     }
     for option in (option for option, there in given.items() if there):
         raise Failure(UNUSABLE, f"{option} is for recording: figway conform record {option} ...")
@@ -155,7 +161,7 @@ def _from_shadow(args: argparse.Namespace) -> int:
                 continue
             seen.add(key)
             shown = client.ask(args, "GET", f"/api/v1/shadow/exemplars/{quote(listed['id'])}")
-            case = case_of(shown)
+            case = case_of(shown, drop_cookies=args.drop_cookies)
             if case is None:
                 _count(left_out, "holds no request")
                 continue
@@ -195,6 +201,10 @@ def _tell(
     skipped = sum(1 for case in cases if case.skip)
     if skipped:
         print(f"  {skipped} cases are skipped until they are given a value", file=sys.stderr)
+    if any("cookie" in dict(case.headers) for case in cases):
+        print(
+            "  cookies are not kept: --drop-cookies asks as a visitor without any", file=sys.stderr
+        )
 
 
 def _count(counts: dict[str, int], key: str) -> None:

@@ -60,7 +60,8 @@ def cause_lines(cause: Cause, *, width: int = 100, paint: Paint = PLAIN) -> Iter
     marked = paint.bad(word) if cause.severity is not Severity.MINOR else paint.bold(word)
     times = f", {cause.count} times" if cause.count > 1 else ""
     yield f"{marked}  {printable(', '.join(cause.paths[:_PATHS]))}{_more(cause)}{times}"
-    yield f"{_INDENT}{printable(cause.explanation)}"
+    for line in textwrap.wrap(printable(cause.explanation), max(_NARROWEST, width - len(_INDENT))):
+        yield f"{_INDENT}{line}"
     yield from _values(cause.example, width - len(_INDENT), paint)
     rule = silencing_rule(cause)
     if rule is not None:

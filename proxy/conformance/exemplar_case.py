@@ -26,12 +26,14 @@ _KEPT = frozenset(
         *("referer", "user-agent", "x-requested-with"),
     }
 )
+# Their redacted body is none.
+_BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-def case_of(exemplar: Mapping[str, Any], keep: frozenset[str] = frozenset()) -> RecordedCase | None:
+def case_of(exemplar: Mapping[str, Any], *, drop_cookies: bool = False) -> RecordedCase | None:
     """The case of an exemplar as the admin API shows it; None when it holds no request.
 
-    `keep` are further request fields to take over (lower case).
+    `drop_cookies` makes it the request of a visitor without any.
     """
     method, target = exemplar.get("method"), exemplar.get("target")
     if not isinstance(method, str) or not isinstance(target, str) or not target.startswith("/"):
@@ -46,12 +48,12 @@ def case_of(exemplar: Mapping[str, Any], keep: frozenset[str] = frozenset()) -> 
             if not _REDACTED.search(value):
                 url = f"http://{value}{stripped.text}"
         elif key == "cookie":
-            headers["cookie"] = _cookies(value, needs)
-        elif key in _KEPT or key in keep:
+            headers["cookie"] = "" if drop_cookies else _cookies(value, needs)
+        elif key in _KEPT:
             headers[key] = _field(key, value, needs)
     body = exemplar.get("request_body")
     text = body if isinstance(body, str) else ""
-    if _REDACTED.search(text):
+    if _REDACTED.search(text) or (method not in _BODILESS and _lacks_body(exemplar)):
         name = another_name(needs, "REQUEST_BODY")
         text = f"${{{name}}}"
     else:
@@ -66,6 +68,11 @@ def case_of(exemplar: Mapping[str, Any], keep: frozenset[str] = frozenset()) -> 
         skip=skip_reason(tuple(needs)),
         comment=f"route {route}",
     )
+
+
+def _lacks_body(exemplar: Mapping[str, Any]) -> bool:
+    redacted = exemplar.get("redacted")
+    return isinstance(redacted, list) and "body" in redacted
 
 
 def _pairs(value: Any) -> Iterator[tuple[str, str]]:

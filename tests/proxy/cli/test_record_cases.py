@@ -176,6 +176,11 @@ def test_exemplars_become_cases(
     assert [case.name for case in file.cases] == names
     assert file.cases[1].skip.startswith("needs a value for COOKIE_PHPSESSID")
     assert "left out: 1 (the same request as another exemplar)" in captured.err
+    assert "cookies are not kept: --drop-cookies" in captured.err
+    words = ["conform", "record", "--admin", admin, "--drop-cookies", "--from-shadow", *route]
+    assert main(words) == 0
+    anonymous = parse_cases(capsys.readouterr().out.encode(), "cases.yaml")
+    assert not any(case.skip for case in anonymous.cases)
 
 
 def test_without_a_running_figway_it_says_so(

@@ -61,9 +61,24 @@ def test_what_belongs_to_the_connection_is_left_out() -> None:
     case = case_of(exemplar(request_headers=headers))
     assert case is not None
     assert case.headers == ()
-    kept = case_of(exemplar(request_headers=headers), frozenset({"x-request-id"}))
-    assert kept is not None
-    assert kept.headers == (("x-request-id", "1"),)
+
+
+def test_a_visitor_without_cookies_needs_none() -> None:
+    asked = exemplar(request_headers=[["Cookie", "[redacted]"], ["Accept", "text/html"]])
+    case = case_of(asked, drop_cookies=True)
+    assert case is not None
+    assert case.headers == (("accept", "text/html"),)
+    assert case.skip == ""
+
+
+@pytest.mark.parametrize(("method", "needs"), [("GET", ""), ("POST", "REQUEST_BODY")])
+def test_a_body_that_was_taken_out_is_missing_where_there_can_be_one(
+    method: str, needs: str
+) -> None:
+    case = case_of(exemplar(method=method, redacted=["body"]))
+    assert case is not None
+    assert needs in case.skip
+    assert bool(case.skip) is bool(needs)
 
 
 @pytest.mark.parametrize("broken", [{}, {"method": "GET"}, {"method": "GET", "target": 7}])
