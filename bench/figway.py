@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
+import os
+import re
 import subprocess
 import sys
 import time
@@ -11,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from bench.ports import free_ports, wait_until_answering
-from bench.proc import ProcessEntry, command_line, process_tree
+from bench.proc import PROC, ProcessEntry, command_line, process_tree
 from bench.processes import HarnessError, OwnedProcess
 from bench.table import TableFiles
 
@@ -81,6 +84,34 @@ class Figway:
         (worker,) = self.workers()
         return worker.pid
 
+    def observer(self) -> int | None:
+        """The process id of the observer, None when no route is shadowed."""
+        for entry in process_tree(self.pid):
+            if "proxy.observer" in command_line(entry.pid).split():
+                return entry.pid
+        return None
+
+    def move_observer(self, core: int | None) -> None:
+        """Let the observer, with all its threads and children, run on this core."""
+        observer = self.observer()
+        if core is None or observer is None:
+            return
+        for entry in process_tree(observer):
+            for thread in (PROC / str(entry.pid) / "task").iterdir():
+                os.sched_setaffinity(int(thread.name), {core})
+
+    def shadow_outcomes(self) -> dict[str, int]:
+        """How many copies ended in each outcome so far, from the metrics page."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.admin_port, timeout=10)
+        try:
+            connection.request(
+                "GET", "/metrics", headers={"Authorization": f"Bearer {self.token()}"}
+            )
+            page = connection.getresponse().read().decode()
+        finally:
+            connection.close()
+        return count_outcomes(page)
+
     def token(self) -> str:
         """The bearer token of the admin listener."""
         return (self.state_folder / "admin-token").read_text().strip()
@@ -119,6 +150,19 @@ class Figway:
         trace: TracebackType | None,
     ) -> None:
         self.process.stop()
+
+
+_OUTCOME = re.compile(
+    r'^figway_shadow_outcomes_total\{.*?outcome="(\w+)".*?\} (\S+)$', re.MULTILINE
+)
+
+
+def count_outcomes(page: str) -> dict[str, int]:
+    """Sum the outcomes of all routes on a metrics page."""
+    counts: dict[str, int] = {}
+    for outcome, value in _OUTCOME.findall(page):
+        counts[outcome] = counts.get(outcome, 0) + int(float(value))
+    return counts
 
 
 def figway_command() -> Path:

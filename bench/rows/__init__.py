@@ -14,6 +14,8 @@ from bench.rows.gate import measure_gate
 from bench.rows.idle import measure_idle
 from bench.rows.latency import measure_latency
 from bench.rows.matching import measure_matching
+from bench.rows.shadow_cost import measure_shadow_cost
+from bench.rows.shadow_faults import measure_shadow_faults
 
 ROWS: Mapping[str, Measure] = {
     "cost": measure_cost,
@@ -22,6 +24,8 @@ ROWS: Mapping[str, Measure] = {
     "bodies": measure_bodies,
     "idle": measure_idle,
     "flip": measure_flip,
+    "shadow_cost": measure_shadow_cost,
+    "shadow_faults": measure_shadow_faults,
     "comparison": measure_comparison,
     "gate": measure_gate,
     "detection": measure_detection,

@@ -6,19 +6,30 @@ from bench.rounds import Measured, Round
 from bench.rows.cost import describe_cost
 from bench.rows.flip import Answer, Flip, describe_flips
 from bench.rows.latency import describe_latency
+from bench.rows.shadow_cost import COPYING, PLAIN, describe_shadow_cost
+from bench.rows.shadow_faults import Suffered, describe_shadow_faults
 from bench.wrk import WrkReport
 
 MILLISECOND = 1_000_000
 
 
-def a_round(cpu: float, *, errors: int = 0, busiest: float | None = None) -> Round:
+def a_round(
+    cpu: float,
+    *,
+    errors: int = 0,
+    busiest: float | None = None,
+    beside: float = 0.0,
+    p99: float = 0.004,
+) -> Round:
     return Round(
         cpu_microseconds=cpu,
         busiest_microseconds=cpu if busiest is None else busiest,
         report=WrkReport(
-            requests=1000, seconds=2.0, errors=errors, latency={50.0: 0.001, 99.0: 0.004}
+            requests=1000, seconds=2.0, errors=errors, latency={50.0: 0.001, 99.0: p99}
         ),
         rss_kib=24 * 1024,
+        beside_microseconds=beside,
+        beside_kib=48 * 1024 if beside else 0,
     )
 
 
@@ -99,3 +110,61 @@ def test_a_late_arrival_or_a_failed_request_misses_a_target() -> None:
 
 def test_a_new_side_that_got_nothing_since_the_call_counts_as_at_once() -> None:
     assert a_flip(took=4, last=-300).last_new == 0.0
+
+
+def test_shadow_cost_compares_the_worker_with_both_mirrors_and_with_itself() -> None:
+    rounds = {
+        "nginx mirror": [a_round(70), a_round(140)],
+        "envoy mirror": [a_round(100), a_round(200)],
+        PLAIN: [a_round(30), a_round(60)],
+        COPYING: [a_round(35, beside=90), a_round(70, beside=180)],
+    }
+
+    row = describe_shadow_cost(measured(**rounds), {"match": 900, "shed": 100})
+
+    to_nginx, to_envoy, errors = row.targets
+    assert (to_nginx.value, to_envoy.value, errors.value) == (0.5, 0.35, 0)
+    assert row.lines[-1][0] == COPYING
+    assert row.lines[-1][3:6] == ("0.50", "0.35", "135.0 µs")
+    assert row.lines[0][5] == "-"
+    assert row.figures["ratio_to_no_shadow"] == 35 / 30
+    assert any("of 1,000 copies match 900, shed 100" in note for note in row.notes)
+
+
+def test_shadow_cost_misses_its_target_when_a_mirror_is_cheaper() -> None:
+    rounds = {
+        "nginx mirror": [a_round(30)],
+        "envoy mirror": [a_round(100)],
+        PLAIN: [a_round(30)],
+        COPYING: [a_round(35, errors=1)],
+    }
+
+    row = describe_shadow_cost(measured(**rounds), {})
+
+    assert [target.met for target in row.targets] == [False, True, False]
+
+
+def suffered(proxy: str, condition: str, *, alone: float, shadowed: float) -> Suffered:
+    return Suffered(
+        proxy=proxy,
+        condition=condition,
+        alone=[a_round(1, p99=alone), a_round(1, p99=2 * alone)],
+        shadowed=[a_round(1, p99=shadowed, beside=1), a_round(1, p99=2 * shadowed)],
+    )
+
+
+def test_shadow_faults_judges_figway_by_its_worst_condition() -> None:
+    row = describe_shadow_faults(
+        [
+            suffered("figway", "healthy", alone=0.004, shadowed=0.004),
+            suffered("figway", "hung", alone=0.004, shadowed=0.005),
+            suffered("envoy mirror", "hung", alone=0.004, shadowed=0.400),
+        ]
+    )
+
+    worst, memory, errors = row.targets
+    assert worst.what.endswith("(hung)")
+    assert worst.value == 1.25
+    assert not worst.met
+    assert (memory.value, memory.met, errors.value) == (72, True, 0)
+    assert row.lines[2] == ("hung", "envoy mirror", "600.00 ms", "100.00", "24 MB", "48 MB", "0")

@@ -10,6 +10,7 @@ import yaml
 from bench.table import write_table
 from bench.visitors import visitors, write_visitors
 from proxy.config.load import load_routes
+from proxy.stages import Stage
 
 MIB = 1024 * 1024
 
@@ -24,6 +25,14 @@ def test_a_table_of_twenty_is_a_valid_one(tmp_path: Path) -> None:
     assert files.canaries == 19
     flags = yaml.safe_load(files.flags.read_text())
     assert flags["routes"]["s18"] == {"percent": 50}
+
+
+def test_a_shadowed_table_copies_everything_and_moves_nothing(tmp_path: Path) -> None:
+    files = write_table(tmp_path, routes=20, legacy_port=81, new_port=101, shadowed=True)
+
+    routes = load_routes(files.routes).routes
+
+    assert {(route.stage, route.shadow.sample) for route in routes[:-1]} == {(Stage.SHADOW, 1.0)}
 
 
 def test_ten_thousand_routes_stay_below_one_mebibyte(tmp_path: Path) -> None:
