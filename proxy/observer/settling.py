@@ -13,7 +13,7 @@ from proxy.evidence.epoch import Epoch
 from proxy.evidence.exemplar import Exemplar
 from proxy.evidence.judge import ComparisonFacts, Found, Judgement
 from proxy.evidence.outcome import FAILED, Outcome
-from proxy.evidence.proposal import shape_of_pair
+from proxy.evidence.proposal import PairShape, shape_of_pair
 from proxy.evidence.repeats import request_key
 from proxy.evidence.settled import CauseSeen, Settled, Triple
 from proxy.exchange import AskedRequest, Exchange
@@ -52,6 +52,7 @@ def facts_of(pair: Pair, found: Comparison) -> ComparisonFacts:
         found=_FOUND[found.result],
         differing=differing(found),
         reason=found.incomparable,
+        shapes=_shapes(found),
         legacy_defect=bool(found.legacy_defects),
         legacy_status=0 if legacy is None else legacy.status,
         new_status=0 if new is None else new.status,
@@ -78,11 +79,16 @@ def triple_of(
         new=frozenset(new.differing_paths),
         again=frozenset(again.differing_paths),
         again_new=frozenset(again_new.differing_paths),
-        shapes=tuple(
-            (each.path, shape_of_pair(each.kind.value, each.legacy, each.new))
-            for each in again.differences
-            if not each.expected
-        ),
+        shapes=_shapes(again),
+    )
+
+
+def _shapes(found: Comparison) -> tuple[tuple[str, PairShape], ...]:
+    """What the two values at every differing path that is told look like."""
+    return tuple(
+        (each.path, shape_of_pair(each.kind.value, each.legacy, each.new))
+        for each in found.differences
+        if not each.expected
     )
 
 

@@ -20,6 +20,7 @@ from proxy.evidence.books import LedgerRow as StoredRow
 from proxy.evidence.epoch import Epoch
 from proxy.evidence.noise import Call
 from proxy.evidence.outcome import Outcome
+from proxy.evidence.proposal import PairShape
 from proxy.evidence.settled import Settled
 from proxy.handover import (
     Closed,
@@ -108,6 +109,9 @@ class MemoryStore:
         return {}
 
     def calls(self, route: str, epoch: Epoch) -> Mapping[str, Call]:
+        return {}
+
+    def own_shapes(self, route: str, epoch: Epoch) -> Mapping[str, PairShape]:
         return {}
 
     def balances(self) -> tuple[Balance, ...]:
