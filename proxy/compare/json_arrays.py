@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from proxy.compare.alignment import Alignment, align, common_ends, zip_rest
+from proxy.compare.json_digest import Digests
 from proxy.compare.json_text import Json
 from proxy.compare.rule_tree import RuleNode
 
@@ -37,43 +38,66 @@ class Pairing:
     named_by: str = ""
 
 
-def pair_elements(legacy: list[Json], new: list[Json], node: RuleNode, key: str) -> Pairing:
+def pair_elements(
+    legacy: list[Json], new: list[Json], node: RuleNode, key: str, digests: Digests
+) -> Pairing:
     """Pair the elements of two arrays; `node` is the place of the array, `key` of a rule key_by."""
-    if len(legacy) == len(new):
-        unequal = [
-            i for i, (one, other) in enumerate(zip(legacy, new, strict=True)) if one != other
-        ]
-        left = right = unequal
-        shared = len(unequal) < len(legacy)
-    else:
-        begin, end = common_ends(legacy, new)
-        left = list(range(begin, len(legacy) - end))
-        right = list(range(begin, len(new) - end))
-        shared = begin + end > 0
+    begin, end = common_ends(legacy, new)
+    left = list(range(begin, len(legacy) - end))
+    right = list(range(begin, len(new) - end))
     if len(left) == 1 == len(right) and not key:
-        return Pairing([(left[0], right[0])], [], [], None)
+        i, j = left[0], right[0]
+        if _is_replaced(legacy[i], new[j], node.element()):
+            return Pairing([], [i], [j], None)
+        return Pairing([(i, j)], [], [], None)
     if not left or not right:
         return Pairing([], left, right, None)
-    ones, others = [legacy[i] for i in left], [new[j] for j in right]
+    ones, others = legacy[begin : len(legacy) - end], new[begin : len(new) - end]
     named = _names(ones, others, node, key)
     if named is not None:
         return _by_name(named, left, right, ones, others)
+    if len(left) == len(right):
+        unequal = [i for i in left if legacy[i] != new[i]]
+        if 2 * len(unequal) <= len(left):
+            # Most stand where they stood: hashing the others is enough.
+            left = right = unequal
+            ones, others = [legacy[i] for i in unequal], [new[i] for i in unequal]
+    shared = len(left) < len(legacy)
     hashed = align(
-        [digest(value, node.element(i)) for i, value in zip(left, ones, strict=True)],
-        [digest(value, node.element(j)) for j, value in zip(right, others, strict=True)],
+        [digests.of(value, node.element(i)) for i, value in zip(left, ones, strict=True)],
+        [digests.of(value, node.element(j)) for j, value in zip(right, others, strict=True)],
     )
-    changed = [*hashed.changed]
+    element = node.element()
+    replaced = [(i, j) for i, j in hashed.changed if _is_replaced(ones[i], others[j], element)]
+    apart = set(replaced)
+    changed = [pair for pair in hashed.changed if pair not in apart]
     # Equal hashes are no proof, and rules may make two values one that still differ.
     changed += [
         (i, j) for i, j in _with_ends(hashed, len(ones), len(others)) if ones[i] != others[j]
     ]
     return Pairing(
         sorted((left[i], right[j]) for i, j in changed),
-        [left[i] for i in hashed.missing],
-        [right[j] for j in hashed.extra],
+        sorted(left[i] for i in (*hashed.missing, *(i for i, _ in replaced))),
+        sorted(right[j] for j in (*hashed.extra, *(j for _, j in replaced))),
         None if hashed.moved is None else (left[hashed.moved[0]], right[hashed.moved[1]]),
-        known=shared or len(hashed.changed) < min(len(ones), len(others)),
+        known=bool(shared or replaced) or len(hashed.changed) < min(len(ones), len(others)),
     )
+
+
+def _is_replaced(one: Json, other: Json, node: RuleNode) -> bool:
+    """Whether two objects in one place are two things: other names, and mostly other values."""
+    if type(one) is not dict or type(other) is not dict:
+        return False
+    for name in _NAMING:
+        if name in one and name in other and not node.member(name).lenient:
+            names = _values([one], name), _values([other], name)
+            if None in names or names[0] == names[1]:
+                return False
+            different = sum(
+                1 for member, value in one.items() if member in other and value != other[member]
+            )
+            return 2 * different > max(len(one), len(other))
+    return False
 
 
 def _with_ends(alignment: Alignment, left: int, right: int) -> list[tuple[int, int]]:
@@ -168,32 +192,3 @@ def _numbered(values: list[object]) -> list[_Name]:
         names.append((value, seen[value]))
         seen[value] += 1
     return names
-
-
-_EMPTY = hash(())
-_ANY = hash(("any",))
-
-
-def digest(value: Json, node: RuleNode) -> int:
-    """A hash that equal values share, and values that rules or spelling make equal mostly do too.
-
-    It only says which elements to look at together: a collision costs a better pairing, no more.
-    """
-    if node.lenient:
-        return _ANY
-    if type(value) is dict:
-        if not value:
-            return _EMPTY
-        if not node.live:
-            return hash(frozenset([(name, digest(inner, node)) for name, inner in value.items()]))
-        return hash(
-            frozenset([(name, digest(inner, node.member(name))) for name, inner in value.items()])
-        )
-    if type(value) is list:
-        if not value:
-            return _EMPTY
-        return hash(tuple([digest(inner, node.element(i)) for i, inner in enumerate(value)]))
-    if type(value) is bytes and len(value) < 40:
-        # 10 and 10.0; a text with these characters has the same hash, which does no harm.
-        return hash(value.rstrip(b"0").rstrip(b".")) if b"." in value else hash(value)
-    return hash(value)

@@ -9,6 +9,7 @@ from proxy.compare.comparison import Kind
 from proxy.compare.excerpt import SHOWN, excerpts
 from proxy.compare.findings import Findings, is_expected
 from proxy.compare.json_arrays import Pairing, pair_elements
+from proxy.compare.json_digest import Digests
 from proxy.compare.json_show import shown
 from proxy.compare.json_text import Json, colons_of
 from proxy.compare.paths import is_map, member, member_step
@@ -23,10 +24,11 @@ class Walk:
     `balance` is how many colons legacy has more, written as JSON, in what differs.
     """
 
-    __slots__ = ("_found", "balance")
+    __slots__ = ("_digests", "_found", "balance")
 
     def __init__(self, found: Findings) -> None:
         self._found = found
+        self._digests = Digests()
         self.balance = 0
 
     def differ(self, legacy: Json, new: Json, path: str, at: str, node: RuleNode) -> None:
@@ -188,7 +190,7 @@ class Walk:
             if rule.op in (Op.KEY_BY, Op.UNORDERED)
         ]
         key = next((rule.rule.key for rule in keys if rule.op is Op.KEY_BY), "")
-        pairing = pair_elements(legacy, new, node, key)
+        pairing = pair_elements(legacy, new, node, key, self._digests)
         below = f"{path}[*]"
         if pairing.moved:
             if keys:

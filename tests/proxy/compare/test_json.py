@@ -126,6 +126,18 @@ JSON_VALUES = st.recursive(
             id="reordered-and-changed",
         ),
         pytest.param(
+            [{"id": n, "v": n} for n in range(4)],
+            [{"id": n, "v": n} for n in (0, 1, 2, 9)],
+            {("$[*]", "missing", "missing"), ("$[*]", "extra", "extra")},
+            id="another-element-in-its-place",
+        ),
+        pytest.param(
+            [{"id": n, "v": n, "w": n} for n in range(4)],
+            [{"id": n + 100, "v": n, "w": n} for n in range(4)],
+            {("$[*].id", "value", "")},
+            id="another-name-for-the-same-element",
+        ),
+        pytest.param(
             [{"n": [k, k]} for k in range(50)],
             [{"n": [k, k]} for k in range(50) if k != 20] + [{"n": [99, 99]}],
             {("$[*]", "missing", "missing"), ("$[*]", "extra", "extra")},
