@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import struct
@@ -58,10 +59,16 @@ class HandoverConnection(asyncio.Protocol):
     """One worker's connection. What it sends is read, never answered."""
 
     def __init__(
-        self, receiver: Receiver, connections: set[HandoverConnection], tell: Tell
+        self,
+        receiver: Receiver,
+        connections: set[HandoverConnection],
+        tell: Tell,
+        left: asyncio.Event,
     ) -> None:
         self._receiver = receiver
         self._connections = connections
+        # Set when this connection is in `connections` no more.
+        self._left = left
         self._tell = tell
         self._unpacker = Unpacker()
         self._open: dict[int, InHand] = {}
@@ -128,6 +135,7 @@ class HandoverConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Settle, in a moment, what nobody will hear of any more."""
         self._connections.discard(self)
+        self._left.set()
         if self.hello is not None:
             asyncio.get_running_loop().call_later(_DYING, self._bury, self.hello)
 
@@ -154,6 +162,7 @@ class Intake:
         self._tell = tell
         self._tasks: set[asyncio.Task[None]] = set()
         self.connections: set[HandoverConnection] = set()
+        self._left = asyncio.Event()
 
     def start(self) -> None:
         """Begin to accept. Needs a running loop."""
@@ -162,6 +171,18 @@ class Intake:
     def stop(self) -> None:
         """Accept no more; the socket stays open, it is the supervisor's."""
         asyncio.get_running_loop().remove_reader(self._listener.fileno())
+
+    async def all_left(self, seconds: float) -> None:
+        """Wait, no longer than this, until every worker has closed its connection.
+
+        What workers wrote before they ended is read first, also by those not accepted yet.
+        """
+        self._accept()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self.connections or self._tasks:
+                    self._left.clear()
+                    await self._left.wait()
 
     def boots(self) -> frozenset[str]:
         """Boots that are connected now."""
@@ -195,7 +216,8 @@ class Intake:
     async def _adopt(self, peer: socket.socket) -> None:
         peer.setblocking(False)
         await asyncio.get_running_loop().connect_accepted_socket(
-            lambda: HandoverConnection(self._receiver, self.connections, self._tell), peer
+            lambda: HandoverConnection(self._receiver, self.connections, self._tell, self._left),
+            peer,
         )
 
 

@@ -48,6 +48,8 @@ _TICK: Final = 0.25
 # A boot that the store knows of, and that has not come to this observer by then, is over: a worker
 # tries again at least every two seconds.
 _STRANGERS_AFTER: Final = 10.0
+# Workers have ended before this is told to: what they wrote last is in the kernel already.
+_LAST_WORDS: Final = 1.0
 # How long the store may take to write what waits.
 _FLUSH: Final = 5.0
 # Without a supervisor: what is in hand gets its deadline and a little more (seconds).
@@ -162,9 +164,13 @@ class Observer:
             store=self.store,
         )
 
-    async def drain(self, seconds: float) -> bool:
-        """Hear no more workers, finish what is in hand, write it down."""
+    async def drain(self, seconds: float, workers: float = _LAST_WORDS) -> bool:
+        """Hear the workers out, finish what is in hand within `seconds`, write it down.
+
+        `workers` is how long their connections may take to end.
+        """
         self.intake.stop()
+        await self.intake.all_left(workers)
         finished = await self.dispatch.drain(seconds)
         self.close()
         for boot, pid in self.dispatch.workers.items():
@@ -258,15 +264,15 @@ class ObserverProcess:
         status, body = await self._observer.questions.answer(asked.what, asked.params)
         self._send(Answer(id=asked.id, status=status, body=body))
 
-    def _begin_drain(self, seconds: float) -> None:
+    def _begin_drain(self, seconds: float, workers: float = _LAST_WORDS) -> None:
         if self._draining is None:
             self._draining = asyncio.get_running_loop().create_task(
-                self._drain(seconds), name="drain"
+                self._drain(seconds, workers), name="drain"
             )
 
-    async def _drain(self, seconds: float) -> None:
+    async def _drain(self, seconds: float, workers: float) -> None:
         if self._observer is not None:
-            await self._observer.drain(seconds)
+            await self._observer.drain(seconds, workers)
         self._send(Drained())
         await asyncio.sleep(0)
         if self._link is not None:
@@ -275,8 +281,9 @@ class ObserverProcess:
 
     def _orphaned(self, _error: Exception | None) -> None:
         # Without a supervisor the workers drain and end; what they still hand over is finished.
-        seconds = 0.0
+        seconds = workers = 0.0
         if self._observer is not None:
             seconds = self._observer.terms.policy.deadline + _ORPHANED_GRACE
+            workers = self._observer.settings.deadlines.drain + _ORPHANED_GRACE
         with contextlib.suppress(RuntimeError):  # the loop is closing
-            self._begin_drain(seconds)
+            self._begin_drain(seconds, workers)

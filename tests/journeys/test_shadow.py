@@ -548,3 +548,25 @@ def test_an_observer_that_cannot_start_is_seen_and_costs_nothing(stand: Stand) -
     assert figway.api("/api/v1/shadow/report").status == 503
     assert figway.metric("figway_observer_up") == 0
     assert figway.stop() == 0
+
+
+def test_a_frozen_observer_does_not_hold_up_the_stop(stand: Stand) -> None:
+    stand.write(shared="{loop_lag_shed: 0s, deadline: 500ms}")
+    figway = stand.start()
+    pid = pid_of_observer(figway)
+    os.kill(pid, signal.SIGSTOP)
+    ask(figway, get("/item/1"))
+    assert figway.stop() == 0
+    assert figway.events("observer_cut_short")
+    assert not Path(f"/proc/{pid}").exists()
+
+
+def test_evidence_survives_the_death_of_the_supervisor(stand: Stand) -> None:
+    figway = stand.start()
+    for number in range(20):
+        ask(figway, get(f"/item/{number}"))
+    figway.signal(signal.SIGKILL)
+    figway.wait()
+    again = stand.start()
+    ask(again, get("/item/20"))
+    assert settled(again, 21) == {"match": 21}

@@ -578,9 +578,12 @@ async def test_a_drain_finishes_what_is_in_hand(tmp_path: Path) -> None:
         player = made.worker()
         for _ in range(10):
             player.whole()
-        await made.until(lambda: made.observer.counts.received["a"] == 10)
+        player.tell_books()
+        player.socket.close()
+        # Whatever the worker wrote before it ended is heard, though nothing was read yet.
         assert await made.observer.drain(10.0)
         assert made.store.outcomes == {"match": 10}
+        assert made.store.ledgers["b" * 32, "a"].eligible == 10
 
 
 async def test_a_drain_that_is_out_of_time_counts_what_it_leaves(tmp_path: Path) -> None:
@@ -589,7 +592,7 @@ async def test_a_drain_that_is_out_of_time_counts_what_it_leaves(tmp_path: Path)
         for _ in range(3):
             player.whole()
         await made.until(lambda: made.observer.dispatch.asking == 3)
-        assert not await made.observer.drain(0.05)
+        assert not await made.observer.drain(0.05, 0.05)
         assert made.store.outcomes == {"shed/observer_lost": 3}
 
 
@@ -604,3 +607,17 @@ async def test_many_exchanges_at_once_all_get_their_outcome(tmp_path: Path) -> N
         assert found == Counter({"match": 200})
         for player in players:
             await made.balanced(player)
+
+
+@pytest.mark.parametrize("method", [b"HEAD", b"OPTIONS"])
+async def test_the_other_safe_methods_are_shadowed_too(tmp_path: Path, method: bytes) -> None:
+    head_only = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\n"
+    reply = head_only if method == b"HEAD" else head_only + b"hello"
+    async with rig(tmp_path, new=answer(reply), policy=CALM) as made:
+        player = made.worker()
+        for _ in range(3):
+            player.whole(Asked(method=method), reply)
+        assert await made.settled(3) == {"match": 3}
+        assert {request.method for request in made.new.requests} == {method}
+        # One connection serves them all: the end of a HEAD response is known.
+        assert len(made.new.conversations) <= 3
