@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from proxy.compare_policy import ComparePolicy
 from proxy.config.compare_model import to_compare
 from proxy.config.gate_model import to_gate
 from proxy.config.model import (
@@ -23,6 +24,7 @@ from proxy.config.shapes import (
     StickyShape,
     ValueMatchShape,
 )
+from proxy.gate import Gate
 from proxy.routing.route import (
     Condition,
     Fallback,
@@ -44,8 +46,12 @@ from proxy.routing.route import (
     ValueKind,
     ValueMatch,
 )
+from proxy.shadow_policy import ShadowPolicy
 
 _DEVICE = Stickiness(kind=StickyKind.DEVICE)
+_SHADOW = ShadowPolicy()
+_COMPARE = ComparePolicy()
+_GATE = Gate()
 
 
 def upstream(name: str, shape: UpstreamShape) -> Upstream:
@@ -93,7 +99,7 @@ def route(
         sticky = _stickiness(shape.stickiness)
     elif shape.group and (shared := groups[shape.group].stickiness) is not None:
         sticky = shared
-    rewrite = shape.rewrite
+    rewrite, given = shape.rewrite, shape.model_fields_set
     return Route(
         id=shape.id,
         match=_match(shape.match),
@@ -112,9 +118,9 @@ def route(
         if rewrite is not None
         else None,
         fallback=_fallback(shape.fallback) if shape.fallback is not None else None,
-        shadow=to_shadow(shape.shadow),
-        compare=to_compare(shape.compare, rule_lines),
-        gate=to_gate(shape.gate),
+        shadow=to_shadow(shape.shadow) if "shadow" in given else _SHADOW,
+        compare=to_compare(shape.compare, rule_lines) if "compare" in given else _COMPARE,
+        gate=to_gate(shape.gate) if "gate" in given else _GATE,
         idempotent=shape.idempotent,
         finish_when_client_leaves=shape.finish_when_client_leaves,
     )

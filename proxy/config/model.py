@@ -287,6 +287,13 @@ class FallbackShape(Shape):
     )
 
 
+# Shapes are frozen, so that thousands of routes may share one: pydantic copies a plain default.
+_NO_COHORTS = CohortsShape()
+_SHADOW = ShadowShape()
+_COMPARE = CompareShape()
+_GATE = GateShape()
+
+
 class RouteShape(Shape):
     """The unit of migration."""
 
@@ -308,7 +315,8 @@ class RouteShape(Shape):
         "Without it: the group's, else device.",
     )
     cohorts: CohortsShape = Field(
-        default=CohortsShape(), description="Segments that are not left to the percentage."
+        default_factory=lambda: _NO_COHORTS,
+        description="Segments that are not left to the percentage.",
     )
     rewrite: RewriteShape | None = Field(
         default=None, description="The target the new side gets, when it is another."
@@ -318,13 +326,14 @@ class RouteShape(Shape):
         description="When legacy answers for the new side. Without it, or null: never.",
     )
     shadow: ShadowShape = Field(
-        default=ShadowShape(), description="Copies to the other side, for comparison."
+        default_factory=lambda: _SHADOW, description="Copies to the other side, for comparison."
     )
     compare: CompareShape = Field(
-        default=CompareShape(), description="How the two answers are compared."
+        default_factory=lambda: _COMPARE, description="How the two answers are compared."
     )
     gate: GateShape = Field(
-        default=GateShape(), description="What the evidence must show before the verdict is GO."
+        default_factory=lambda: _GATE,
+        description="What the evidence must show before the verdict is GO.",
     )
     idempotent: bool = Field(
         default=False,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -10,12 +12,17 @@ from proxy.config.lint import check_text
 from proxy.config.parse import parse_routes
 from proxy.errors import ConfigError, Problem
 from tests.proxy.config.example import GOOD
+from tests.proxy.config.shadow_example import GOOD as SHADOW
 
-_GOOD = yaml.safe_load(GOOD)
+# A date without quotes could not be dumped as it stands.
+_TREES = [
+    yaml.safe_load(text.replace("expires: 2026-12-01", 'expires: "2026-12-01"'))
+    for text in (GOOD, SHADOW)
+]
 _WORDS = sorted(
     {"on", "off", "010", "12:30", "1e3", ".inf", "-.", "+", ".", "~", "<<", "*a", "&a", "!!str x"}
     | {"{", "[", "}", "]", ":", "- ", "? ", "|", ">", "#", "%", "@", "`", "\t", "\r\n", "\x85"}
-    | {word.strip("{}[],:\"'") for word in GOOD.split()}
+    | {word.strip("{}[],:\"'") for word in (GOOD + SHADOW).split()}
 )
 plain = st.recursive(
     st.none()
@@ -64,9 +71,16 @@ def test_any_words_are_loaded_or_refused(words: list[str]) -> None:
 
 
 @quick
-@given(st.integers(0, len(GOOD)), st.integers(0, 12), st.sampled_from(_WORDS))
-def test_any_damage_to_a_good_file_is_loaded_or_refused(start: int, gone: int, new: str) -> None:
-    load_or_refuse((GOOD[:start] + new + GOOD[start + gone :]).encode())
+@given(
+    st.sampled_from((GOOD, SHADOW)),
+    st.integers(0, len(SHADOW)),
+    st.integers(0, 12),
+    st.sampled_from(_WORDS),
+)
+def test_any_damage_to_a_good_file_is_loaded_or_refused(
+    good: str, start: int, gone: int, new: str
+) -> None:
+    load_or_refuse((good[:start] + new + good[start + gone :]).encode())
 
 
 @quick
@@ -87,12 +101,15 @@ def _paths(value: object, path: tuple[str | int, ...] = ()) -> list[tuple[str | 
 
 
 @quick
-@given(st.sampled_from(_paths(_GOOD)), plain)
+@given(
+    st.sampled_from([(index, path) for index, tree in enumerate(_TREES) for path in _paths(tree)]),
+    plain,
+)
 def test_any_value_at_any_place_is_loaded_or_refused(
-    path: tuple[str | int, ...], value: object
+    place: tuple[int, tuple[str | int, ...]], value: object
 ) -> None:
-    tree = yaml.safe_load(GOOD)
-    node = tree
+    index, path = place
+    node = tree = copy.deepcopy(_TREES[index])
     for key in path[:-1]:
         node = node[key]
     node[path[-1]] = value

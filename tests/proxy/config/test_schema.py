@@ -14,7 +14,9 @@ import yaml
 
 from proxy.config.parse import parse_routes
 from proxy.config.schema import routes_schema, schema_text
+from proxy.errors import ConfigError
 from tests.proxy.config.example import GOOD, changed
+from tests.proxy.config.shadow_example import GOOD as SHADOW
 
 ROOT = Path(__file__).parents[3]
 MEND = "run: figway schema > routes.schema.json && cp routes.schema.json proxy/config/"
@@ -35,6 +37,19 @@ def test_the_written_schema_is_current(name: str) -> None:
 def test_the_schema_ships_with_the_package() -> None:
     shipped = importlib.resources.files("proxy.config") / "routes.schema.json"
     assert json.loads(shipped.read_text())["$schema"] == "http://json-schema.org/draft-07/schema#"
+
+
+class _NoDates(yaml.SafeLoader):
+    """YAML 1.2 knows no dates, and editors read that."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - as in the class above
+        first: [each for each in resolvers if each[0] != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+def as_editors_read(text: bytes) -> Any:
+    return yaml.load(text, Loader=_NoDates)
 
 
 def _all_of(value: Any) -> Iterator[dict[str, Any]]:
@@ -115,13 +130,47 @@ def test_every_default_is_itself_valid() -> None:
         ),
         pytest.param(changed("workers: 4", "state_max_age: 0"), id="zero without unit"),
         pytest.param(changed("workers: 4", "slow_seconds: 1.5"), id="bare seconds"),
+        pytest.param(SHADOW.encode(), id="shadow, compare and gate"),
+        pytest.param(
+            changed("rate: 25%, key: {cookie: PHPSESSID}", "rate: 0.25, key: client", SHADOW),
+            id="share",
+        ),
+        pytest.param(
+            changed("{rate: 25%, key: {cookie: PHPSESSID}}", "12.5", SHADOW), id="plain sample"
+        ),
     ],
 )  # fmt: skip
 def test_what_the_loader_takes_the_schema_takes(
     validator: jsonschema.Draft7Validator, text: bytes
 ) -> None:
     parse_routes(text, "routes.yaml")
-    validator.validate(yaml.safe_load(text))
+    validator.validate(as_editors_read(text))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        pytest.param("rate: 25%", "rate: 2", id="a rate that could be either"),
+        pytest.param("key: {cookie: PHPSESSID}", "key: {}", id="no sample key"),
+        pytest.param("dispatch: concurrent", "dispatch: soon", id="dispatch"),
+        pytest.param("op: key_by", "op: by_key", id="op"),
+        pytest.param("path: $.debug, ", "", id="no path"),
+        pytest.param("tolerance: 5s", "tolerance: 5", id="no unit"),
+        pytest.param("abs: 0.005", "abs: 0", id="nothing"),
+        pytest.param("facets: [title, text]", "facets: [titles]", id="facet"),
+        pytest.param("critical: 0.001", "critical: 0", id="limit of nothing"),
+        pytest.param("per_fingerprint: 3", "per_fingerprint: 0", id="no exemplar"),
+        pytest.param('store: "off"', "store: never", id="store"),
+        pytest.param("queue: 256", "que: 256", id="unknown key of the file's shadow"),
+    ],
+)
+def test_what_the_schema_can_know_of_shadow_it_refuses_like_the_loader(
+    validator: jsonschema.Draft7Validator, old: str, new: str
+) -> None:
+    text = changed(old, new, SHADOW)
+    with pytest.raises(ConfigError):
+        parse_routes(text, "routes.yaml")
+    assert not validator.is_valid(as_editors_read(text))
 
 
 @pytest.mark.parametrize(
