@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from proxy.compare.html_page import Page
-from proxy.compare.sequence import Change, changes
+from proxy.compare.sequence import Change, changes, settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,10 @@ def pair(legacy: Page, new: Page) -> Pairs:
     found: list[tuple[int, int]] = []
     missing: list[int] = []
     extra: list[int] = []
-    for gap in changes(_contents(legacy), _contents(new)):
+    contents, new_contents = _contents(legacy), _contents(new)
+    gaps = changes(contents, new_contents)
+    fits, new_fits = partial(_is_whole, legacy), partial(_is_whole, new)
+    for gap in settled(gaps, contents, new_contents, fits, new_fits):
         left: Sequence[int] = range(gap.start, gap.stop)
         right: Sequence[int] = range(gap.new_start, gap.new_stop)
         for kind in (_kind, _tag):
@@ -39,6 +42,13 @@ def pair(legacy: Page, new: Page) -> Pairs:
         missing += left
         extra += right
     return Pairs(tuple(sorted(found)), tuple(missing), tuple(extra))
+
+
+def _is_whole(page: Page, start: int, stop: int) -> bool:
+    """Whether a span of elements is one or several with all that is in them."""
+    while start < stop:
+        start = page.ends[start]
+    return start == stop
 
 
 def _contents(page: Page) -> list[object]:

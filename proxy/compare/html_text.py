@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import groupby
 
 from proxy.compare.comparison import Kind
 from proxy.compare.html_events import Event, Sides
 from proxy.compare.html_page import MARK, Page, readable
 from proxy.compare.html_place import pattern
-from proxy.compare.sequence import Change, changes
+from proxy.compare.sequence import Change, changes, settled
 from proxy.compare_policy import Facet, Severity
 
 # Equal words shown around a difference; a date is not known by its minutes.
@@ -26,7 +27,9 @@ def compare_text(sides: Sides) -> list[Event]:
     """What of the visible text differs."""
     legacy, new = sides
     events: list[Event] = []
-    for change in changes(legacy.words, new.words):
+    found = changes(legacy.words, new.words)
+    fits, new_fits = (partial(_is_whole, page) for page in sides)
+    for change in settled(found, legacy.words, new.words, fits, new_fits):
         left = list(_runs(legacy, change.start, change.stop))
         right = list(_runs(new, change.new_start, change.new_stop))
         new_span = (change.new_start, change.new_stop)
@@ -44,6 +47,14 @@ def compare_text(sides: Sides) -> list[Event]:
                     continue
             events.append(_changed(one, other, sides))
     return events
+
+
+def _is_whole(page: Page, start: int, stop: int) -> bool:
+    """Whether a span of words begins and ends where elements do."""
+    owners = page.owners
+    return (start == 0 or owners[start - 1] != owners[start]) and (
+        stop == len(owners) or owners[stop - 1] != owners[stop]
+    )
 
 
 def _half(

@@ -9,7 +9,7 @@ to end.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 from proxy.compare.alignment import common_ends
@@ -77,6 +77,63 @@ def changes(legacy: Sequence[Hashable], new: Sequence[Hashable]) -> list[Change]
             i, j = next_i + 1, next_j + 1
         gaps += reversed(between)
     return found
+
+
+def settled(
+    found: Sequence[Change],
+    legacy: Sequence[Hashable],
+    new: Sequence[Hashable],
+    fits: Callable[[int, int], bool],
+    new_fits: Callable[[int, int], bool],
+) -> list[Change]:
+    """Changes, with what was only removed or only added moved to where it fits.
+
+    `a [b a] b` and `[a b] a b` are the same removal; the second is a whole element, if `fits(0, 2)`
+    says so. Nothing is moved across another change.
+    """
+    result: list[Change] = []
+    for number, change in enumerate(found):
+        following = found[number + 1] if number + 1 < len(found) else None
+        shift = 0
+        if change.new_start == change.new_stop:
+            floor = result[-1].stop if result else 0
+            ceiling = following.start if following else len(legacy)
+            shift = _shift(legacy, change.start, change.stop, floor, ceiling, fits)
+        elif change.start == change.stop:
+            floor = result[-1].new_stop if result else 0
+            ceiling = following.new_start if following else len(new)
+            shift = _shift(new, change.new_start, change.new_stop, floor, ceiling, new_fits)
+        result.append(
+            Change(
+                *(change.start + shift, change.stop + shift),
+                *(change.new_start + shift, change.new_stop + shift),
+            )
+        )
+    return result
+
+
+def _shift(
+    sequence: Sequence[Hashable],
+    start: int,
+    stop: int,
+    floor: int,
+    ceiling: int,
+    fits: Callable[[int, int], bool],
+) -> int:
+    """How far sequence[start:stop] can be moved to fit; 0 where it fits, or nowhere does."""
+    if fits(start, stop):
+        return 0
+    by = 0
+    while start + by > floor and sequence[start + by - 1] == sequence[stop + by - 1]:
+        by -= 1
+        if fits(start + by, stop + by):
+            return by
+    by = 0
+    while stop + by < ceiling and sequence[start + by] == sequence[stop + by]:
+        by += 1
+        if fits(start + by, stop + by):
+            return by
+    return 0
 
 
 def _anchors(left: Sequence[Hashable], right: Sequence[Hashable]) -> list[tuple[int, int]]:
