@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from itertools import product
 from random import Random
 
@@ -24,13 +25,24 @@ FAULTS = (0.001, 0.01, 0.1)
 NOISE = 0.4
 CLEAN_FIELDS, NOISY_FIELDS = 20, 5
 REQUESTS = 10_000
-ROUTES = 200
+ROUTES = 100
 # Default of shadow.aa.rate: re-probes besides those on mismatch.
 SAMPLED = 0.01
 # Diffy's defaults: a field shows when raw and noise differ by more than this.
 RELATIVE, ABSOLUTE = 0.20, 0.0003
-# Every so many differing draws have their values made up and handed to the proposal.
+# Pairs of values by which the shape of a noisy field is known.
 PAIRS = 20
+TOKEN = "9f86d081884c7d659a2feaa0c55ad015"
+
+
+class Fault(StrEnum):
+    """Where the fault is, and what its value looks like."""
+
+    CLEAN = "clean field"
+    # `null` among tokens.
+    ODD = "noisy field, another shape"
+    # A token, but the wrong one.
+    ALIKE = "noisy field, the same shape"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +79,7 @@ class Blame:
 class Case:
     """One kind of fault, and what the methods made of it. `routes` routes, one fault each."""
 
-    noisy: bool
+    fault: Fault
     rate: float
     routes: int
     figway: Blame
@@ -81,36 +93,36 @@ def measure_detection(run: Run) -> RowResult:
     random = Random(SEED)
     routes, requests = (20, 2_000) if run.quick else (ROUTES, REQUESTS)
     cases = [
-        simulate_case(noisy, rate, routes, requests, random)
-        for noisy in (False, True)
-        for rate in FAULTS
+        simulate_case(fault, rate, routes, requests, random) for fault in Fault for rate in FAULTS
     ]
     return describe_detection(cases, requests)
 
 
-def simulate_case(noisy: bool, rate: float, routes: int, requests: int, random: Random) -> Case:
+def simulate_case(fault: Fault, rate: float, routes: int, requests: int, random: Random) -> Case:
     """Routes with clean and noisy fields, one of them faulty."""
     figway = [0, 0]
     diffy = [0, 0]
     ruled = [0, 0]
     for _ in range(routes):
-        fields = draw_route(noisy, rate, requests, random)
+        fields = draw_route(fault is not Fault.CLEAN, rate, requests, random)
+        own = token_shape(random)
         told = {
-            "figway": figway_blames(fields),
+            "figway": figway_blames(fields, fault, own),
             "diffy": diffy_blames(fields, requests),
         }
-        rule = proposed_rule(random)
-        told["ruled"] = figway_blames([under_rule(field) if rule else field for field in fields])
+        if accepts_tokens_only(own):
+            fields = [under_rule(field, fault) for field in fields]
+        told["ruled"] = figway_blames(fields, fault, PairShape())
         for tally, name in ((figway, "figway"), (diffy, "diffy"), (ruled, "ruled")):
             for field, blamed in zip(fields, told[name], strict=True):
                 tally[0 if field.faulty else 1] += blamed
     return Case(
-        noisy=noisy,
+        fault=fault,
         rate=rate,
         routes=routes,
         figway=Blame(found=figway[0], blamed=figway[1]),
         diffy=Blame(found=diffy[0], blamed=diffy[1]),
-        with_rule=Blame(found=ruled[0], blamed=ruled[1]) if noisy else None,
+        with_rule=Blame(found=ruled[0], blamed=ruled[1]) if fault is not Fault.CLEAN else None,
     )
 
 
@@ -167,13 +179,17 @@ def draw_chances(noise: float, fault: float) -> dict[Draw, float]:
     return chances
 
 
-def figway_blames(fields: Sequence[Field]) -> list[bool]:
-    """Which fields make a mismatch by the paired test and the judge, as the observer asks them."""
+def figway_blames(fields: Sequence[Field], fault: Fault, own: PairShape) -> list[bool]:
+    """Which fields make a mismatch by the paired test and the judge, as the observer asks them.
+
+    `own` is what legacy's differences from itself look like in the noisy fields.
+    """
     paths = {f"$.f{number}": counts_of(field) for number, field in enumerate(fields)}
     tests = call_paths(paths)
     calls = {path: test.call for path, test in tests.items()}
     return [
-        calls[path] is Call.REGRESSION or mismatches(path, field, calls)
+        calls[path] is Call.REGRESSION
+        or mismatches(path, field, calls, fault, own if field.noisy else PairShape())
         for path, field in zip(paths, fields, strict=True)
     ]
 
@@ -196,13 +212,21 @@ def counts_of(field: Field) -> PathCounts:
     return total
 
 
-def mismatches(path: str, field: Field, calls: Mapping[str, Call]) -> bool:
+def mismatches(
+    path: str, field: Field, calls: Mapping[str, Call], fault: Fault, own: PairShape
+) -> bool:
     """Whether the judge calls any request of this field a mismatch."""
+    null = shape_of_pair("value", TOKEN, "null")
     return any(
         judge(
-            ComparisonFacts(found=Found.DIFFERENT, differing=((path, Severity.MAJOR),)),
+            ComparisonFacts(
+                found=Found.DIFFERENT,
+                differing=((path, Severity.MAJOR),),
+                shapes=((path, null if draw.fault and fault is Fault.ODD else own),),
+            ),
             triple_of(draw, sampled=False, path=path),
             calls,
+            {path: own},
         ).outcome
         is Outcome.MISMATCH
         for draw, number in field.draws.items()
@@ -232,35 +256,34 @@ def diffy_blames(fields: Sequence[Field], requests: int) -> list[bool]:
     return blamed
 
 
-def proposed_rule(random: Random) -> bool:
-    """Whether tokens in a noisy field bring the proposal of a rule that only accepts their shape.
-
-    The values: 32 hexadecimal digits, and `null` as the wrong one.
-    """
+def token_shape(random: Random) -> PairShape:
+    """What pairs of tokens have in common, as the re-probes of a noisy field bring them."""
     shape = PairShape()
-    pairs = [
-        tuple(f"{random.getrandbits(128):032x}" for _ in ("legacy", "again")) for _ in range(PAIRS)
-    ]
-    for legacy, again in pairs:
+    for _ in range(PAIRS):
+        legacy, again = (f"{random.getrandbits(128):032x}" for _ in ("legacy", "again"))
         shape = merge(shape, shape_of_pair("value", legacy, again))
-    rule = propose("$.token", shape).rule
+    return shape
+
+
+def accepts_tokens_only(own: PairShape) -> bool:
+    """Whether a rule is proposed, and it accepts another token and not `null`."""
+    rule = propose("$.token", own).rule
     return (
         rule is not None
         and rule.op is Op.SHAPE
-        and all(same_shape(legacy, again) for legacy, again in pairs)
-        and not any(same_shape(legacy, "null") for legacy, _ in pairs)
+        and same_shape(TOKEN, TOKEN[::-1])
+        and not same_shape(TOKEN, "null")
     )
 
 
-def under_rule(field: Field) -> Field:
-    """The same draws compared by the rule: any token will do, a wrong value will not."""
+def under_rule(field: Field, fault: Fault) -> Field:
+    """The same draws compared by the rule: any token will do, also a wrong one."""
 
     def ruled(draws: Mapping[Draw, int]) -> Mapping[Draw, int]:
         seen: Counter[Draw] = Counter()
         for draw, number in draws.items():
-            seen[Draw(new=draw.fault, again=False, again_new=draw.fault, fault=draw.fault)] += (
-                number
-            )
+            shown = draw.fault and fault is Fault.ODD
+            seen[Draw(new=shown, again=False, again_new=shown, fault=draw.fault)] += number
         return seen
 
     if not field.noisy:
@@ -272,12 +295,10 @@ def under_rule(field: Field) -> Field:
 
 def describe_detection(cases: Sequence[Case], requests: int) -> RowResult:
     """All cases as a row."""
-    clean = [case for case in cases if not case.noisy]
-    noisy = [case for case in cases if case.noisy]
-    ruled = [case.with_rule for case in noisy if case.with_rule is not None]
     routes = cases[0].routes
     fields = (CLEAN_FIELDS + NOISY_FIELDS - 1) * routes
-    frequent = [case for case in clean if case.rate * requests >= 10]
+    # What holds no fault at all is not missed.
+    shown = [case for case in cases if case.fault is not Fault.ALIKE and case.rate * requests >= 10]
     return RowResult(
         name="detection",
         title=f"Faults in one of {CLEAN_FIELDS + NOISY_FIELDS} fields, {NOISY_FIELDS} of them noisy"
@@ -296,7 +317,7 @@ def describe_detection(cases: Sequence[Case], requests: int) -> RowResult:
         ),
         lines=tuple(
             (
-                f"{case.rate:.1%} of requests, {'noisy' if case.noisy else 'clean'} field",
+                f"{case.rate:.1%} of requests, {case.fault}",
                 *_told(case.figway, routes),
                 *(("", "", "") if case.with_rule is None else _told(case.with_rule, routes)),
                 *_told(case.diffy, routes),
@@ -305,17 +326,9 @@ def describe_detection(cases: Sequence[Case], requests: int) -> RowResult:
         ),
         targets=(
             Target(
-                what="faults missed on clean fields, where ten or more requests hold one",
-                value=sum(routes - case.figway.found for case in frequent),
-                bound=0,
-            ),
-            Target(
-                what="faults missed on noisy fields with the proposed rule, ten or more requests",
-                value=sum(
-                    case.routes - case.with_rule.found
-                    for case in noisy
-                    if case.with_rule is not None and case.rate * requests >= 10
-                ),
+                what="faults missed that ten or more requests hold, on clean fields or of another"
+                " shape",
+                value=sum(routes - case.figway.found for case in shown),
                 bound=0,
             ),
             Target(
@@ -334,13 +347,14 @@ def describe_detection(cases: Sequence[Case], requests: int) -> RowResult:
             " Diffy for every request. A field is found when the judge makes a mismatch of it.",
             f"Diffy's rule on the same draws: relative > {RELATIVE:.0%},"
             f" absolute > {ABSOLUTE:.2%}.",
-            "The proposed rule accepts any value of the shape that legacy's own values have; the"
-            f" fault is a value of another shape. False alarms are of {fields:,} fields without a"
-            " fault.",
-            f"The seed is {SEED}.",
+            "The noise is tokens of 32 hexadecimal digits. A fault of another shape is `null`, one"
+            " of the same shape a wrong token, the same each time. The proposed rule accepts any"
+            " token: it makes the second kind invisible, and its author must know that.",
+            f"False alarms are of {fields:,} fields without a fault, at one look after all"
+            f" requests. The seed is {SEED}.",
         ),
         figures={
-            f"{case.rate:g} {'noisy' if case.noisy else 'clean'}": {
+            f"{case.rate:g} {case.fault}": {
                 "routes": case.routes,
                 "figway_found": case.figway.found,
                 "figway_false_alarms": case.figway.blamed,
@@ -352,8 +366,7 @@ def describe_detection(cases: Sequence[Case], requests: int) -> RowResult:
                 "diffy_false_alarms": case.diffy.blamed,
             }
             for case in cases
-        }
-        | {"with_rule_false_alarms": sum(found.blamed for found in ruled)},
+        },
     )
 
 

@@ -103,8 +103,8 @@ LIMITS = (
     " shadowed, requests nobody sent, or behaviour under production load.",
     "Requests are not independent. Repeats of one request are capped, and the window spreads them;"
     " a cause that strikes in bursts can still be missed.",
-    "Where legacy differs from itself, a rare regression at the same path shows late; the proposed"
-    " rule makes the comparison sharp again.",
+    "Where legacy differs from itself, a rare regression at the same path shows late if its values"
+    " look like legacy's own.",
     "Every epoch is a new test: whoever begins many epochs gets many chances of a wrong GO.",
 )
 
