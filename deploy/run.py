@@ -38,7 +38,7 @@ The shop is open: {front}   (admin: {admin}, logs: {LOGS.name}/)
 Its routes are in {route_file(ports).relative_to(ROOT)}, its flags in flags/flags.yaml:
 whatever you save there is live.
 
-Four things to try in another terminal:
+Five things to try in another terminal:
   1. See who answers; X-Powered-By is PHP, X-Served-By is the new service:
        curl -sI {page} | grep -i -E 'powered|served'
   2. Move the product page to the catalog service, and look again:
@@ -48,6 +48,9 @@ Four things to try in another terminal:
      It stays until you say:  {figway} resume --all --reason try
   4. Ask why a request goes where it goes:
        {figway} explain GET {page}
+  5. Read how the catalog compares with PHP so far; every page you ask PHP for is asked of both:
+       {figway} shadow report
+     make demo-shadow sends a crowd, to a catalog with mistakes.
 
 Ctrl-C stops all of it.
 """

@@ -8,11 +8,12 @@ from functools import lru_cache
 
 from proxy.compare.comparison import Kind
 from proxy.compare.findings import Findings
-from proxy.compare.html_events import Event, Sides, joined, report
+from proxy.compare.html_events import Sides, joined, report
 from proxy.compare.html_forms import compare_forms
 from proxy.compare.html_head import compare_head
 from proxy.compare.html_markup import compare_elements, is_embedded_json
 from proxy.compare.html_moves import as_moved, find_moves
+from proxy.compare.html_order import in_one_order
 from proxy.compare.html_page import Drop, Page, drop, parse, read, source_of
 from proxy.compare.html_pairs import pair, topmost
 from proxy.compare.html_text import compare_text
@@ -51,8 +52,8 @@ def compare_html(legacy: Body, new: Body, found: Findings) -> None:
 
 def _compare_pages(sides: Sides, facets: frozenset[Facet], found: Findings) -> None:
     compare_head(sides, facets, found)
+    sides, events = in_one_order(sides, facets)
     pairs = pair(sides.legacy, sides.new)
-    events: list[Event] = []
     if Facet.FORMS in facets:
         events += compare_forms(sides, found)
     if Facet.TEXT in facets:

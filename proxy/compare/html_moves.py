@@ -6,7 +6,6 @@ from proxy.compare.comparison import Kind
 from proxy.compare.html_events import Event, Sides
 from proxy.compare.html_markup import address_attribute
 from proxy.compare.html_page import Page
-from proxy.compare.html_place import child_number
 from proxy.compare_policy import Facet, Severity
 
 
@@ -52,7 +51,7 @@ def as_moved(
         facet = _heaviest(sides.legacy, element)
         if facet in facets:
             was, now = (
-                f"place {child_number(page, place)}: {page.text_within(place, 12)}"
+                f"place {page.numbers[place]}: {page.text_within(place, 12)}"
                 for page, place in ((sides.legacy, element), (sides.new, new_element))
             )
             kept.append(

@@ -48,6 +48,9 @@ class Page:
     attributes: list[dict[str, str]] = field(default_factory=list)
     parents: list[int] = field(default_factory=list)
     depths: list[int] = field(default_factory=list)
+    # How many child elements it has, and which of its parent's it is, from 1 on.
+    children: list[int] = field(default_factory=list)
+    numbers: list[int] = field(default_factory=list)
     ends: list[int] = field(default_factory=list)
     # The text directly in the element, white space as one space.
     texts: list[str] = field(default_factory=list)
@@ -165,7 +168,12 @@ def _add_element(page: Page, above: list[int], tag: str, node: LexborNode) -> in
         attributes["inner_html"] = node.inner_html or ""
     page.tags.append(tag)
     page.attributes.append(attributes)
-    page.parents.append(above[-1] if above else -1)
+    parent = above[-1] if above else -1
+    page.parents.append(parent)
+    if parent >= 0:
+        page.children[parent] += 1
+    page.numbers.append(page.children[parent] if parent >= 0 else 1)
+    page.children.append(0)
     page.depths.append(len(above))
     page.ends.append(element + 1)
     page.texts.append("")

@@ -79,27 +79,9 @@ def _class(page: Page, element: int) -> str:
     return f".{names[0]}" if names and len(names[0]) <= 60 and _PLAIN(names[0]) else ""
 
 
-def child_number(page: Page, element: int) -> int:
-    """Which child of its parent an element is, from 1 on."""
-    child, number = page.parents[element] + 1, 1
-    while child < element:
-        child = page.ends[child]
-        number += 1
-    return number
-
-
 def _position(page: Page, element: int) -> str:
-    """`:nth-child(3)` where several of the same tag stand beside each other."""
+    """`:nth-child(3)` where it has brothers and sisters."""
     parent = page.parents[element]
-    if parent < 0:
+    if parent < 0 or page.tags[parent] == "html" or page.children[parent] == 1:
         return ""
-    tag, child, number, alike, mine = page.tags[element], parent + 1, 0, 0, 0
-    while child < page.ends[parent]:
-        number += 1
-        alike += page.tags[child] == tag
-        if child == element:
-            mine = number
-        if mine and alike > 1:
-            break
-        child = page.ends[child]
-    return f":nth-child({mine})" if alike > 1 else ""
+    return f":nth-child({page.numbers[element]})"

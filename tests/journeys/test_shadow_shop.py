@@ -59,6 +59,45 @@ def test_five_planted_faults_come_out_as_five_causes(faulty: Report) -> None:
     assert set(faulty) >= ROUTES
 
 
+def test_each_cause_is_explained(faulty: Report) -> None:
+    said = {cause["paths"][0]: cause["explanation"] for cause in faulty["product-api"]["causes"]}
+    assert re.search(r'legacy ".*", new ".*": (rounded to|off by one|cut off)', said["$.price"])
+    assert re.search(r"Linz.*the new side lacks an element", said["$.stock[*]"])
+    assert re.search(r'legacy (\d+), new "\1": a number became a text', said["$.review_count"])
+    assert "the new side is 1 hour later" in said["$.updated_at"]
+    assert re.search(r"element \d of legacy is element \d of new", said["$.related"])
+
+
+@pytest.mark.parametrize(
+    ("route", "causes"),
+    [
+        ("category-api", {"rounding", "int_to_string"}),
+        ("search-api", {"rounding", "int_to_string"}),
+        ("product-page", {"rounding", "missing", "order"}),
+        ("old-product-address", {"rounding", "missing", "order"}),
+        ("category-page", {"rounding"}),
+        ("search-page", {"rounding"}),
+    ],
+)
+def test_other_routes_show_the_faults_that_reach_them_and_nothing_else(
+    faulty: Report, route: str, causes: set[str]
+) -> None:
+    found = faulty[route]["causes"]
+    assert {cause["cause"] for cause in found} == causes, brief(faulty)
+    assert len(found) == len(causes), brief(faulty)
+
+
+def test_one_fault_has_one_fingerprint_on_every_route(faulty: Report) -> None:
+    for word in ("rounding", "int_to_string"):
+        fingerprints = {
+            cause["fingerprint"]
+            for route in faulty.values()
+            for cause in route["causes"]
+            if cause["cause"] == word
+        }
+        assert len(fingerprints) == 1, brief(faulty)
+
+
 def test_without_faults_nothing_differs_and_every_route_is_on_its_way(
     data: Path, tmp_path: Path
 ) -> None:
