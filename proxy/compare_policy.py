@@ -26,7 +26,7 @@ class Op(StrEnum):
     SHAPE = "shape"
     # Two points in time within `tolerance` seconds, or texts that differ in nothing but such.
     DATETIME = "datetime"
-    # Two numbers within `absolute` or `relative`.
+    # Two numbers, or texts that differ in numbers only, within `absolute` or `relative`.
     NUMBER = "number"
     # Arrays as multisets.
     UNORDERED = "unordered"

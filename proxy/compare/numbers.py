@@ -33,11 +33,8 @@ def difference(legacy: Decimal, new: Decimal) -> Decimal:
     return _EXACT.subtract(new, legacy)
 
 
-def near(legacy: object, new: object, absolute: Decimal | None, relative: Decimal | None) -> bool:
+def near(one: Decimal, other: Decimal, absolute: Decimal | None, relative: Decimal | None) -> bool:
     """Whether two numbers are within a distance, or a part (0.001 = 0.1 %) of the larger one."""
-    one, other = number(legacy), number(new)
-    if one is None or other is None:
-        return False
     distance = abs(difference(one, other))
     if distance == 0:
         return True

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from proxy.compare.moments import instant
-from proxy.compare.numbers import near
+from proxy.compare.numbers import near, number
 from proxy.compare.rule_tree import NamedRule
 from proxy.compare.scalars import Scalar, same_for_php
 from proxy.compare.shapes import same_shape
-from proxy.compare.token_causes import distance_inside
-from proxy.compare_policy import Op
+from proxy.compare.token_causes import distance_inside, near_inside
+from proxy.compare_policy import Op, Rule
 
 
 class Bijections:
@@ -29,6 +29,15 @@ class Bijections:
 
 
 _NOTHING = object()
+
+
+def _are_near(legacy: Scalar, new: Scalar, rule: Rule) -> bool:
+    one, other = number(legacy), number(new)
+    if one is not None and other is not None:
+        return near(one, other, rule.absolute, rule.relative)
+    if not isinstance(legacy, str) or not isinstance(new, str):
+        return False
+    return near_inside(legacy, new, rule.absolute, rule.relative)
 
 
 def accepting(
@@ -56,7 +65,7 @@ def _accepts(rule: NamedRule, legacy: Scalar, new: Scalar, bijections: Bijection
             distance = distance_inside(legacy, new)
             return distance is not None and distance <= rule.rule.tolerance
         case Op.NUMBER:
-            return near(legacy, new, rule.rule.absolute, rule.rule.relative)
+            return _are_near(legacy, new, rule.rule)
         case Op.BIJECTION:
             return (
                 type(legacy) is type(new)

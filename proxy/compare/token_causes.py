@@ -8,7 +8,7 @@ from decimal import Decimal
 from proxy.compare.amounts import infer_numbers
 from proxy.compare.inference import NOTHING, Inference
 from proxy.compare.moments import ANYWHERE, epoch, instant, moment
-from proxy.compare.numbers import number
+from proxy.compare.numbers import near, number
 from proxy.compare.time_causes import infer_moments
 
 # Digits with what groups them: `1,234.50`, `1.234,50`, `1 234.50`, `1'234`.
@@ -60,6 +60,23 @@ def distance_inside(legacy: str, new: str) -> float | None:
             return None
         largest = max(largest or 0.0, abs(first - second))
     return largest
+
+
+def near_inside(legacy: str, new: str, absolute: Decimal | None, relative: Decimal | None) -> bool:
+    """Whether two texts differ in nothing but numbers, and in those no more than a rule allows."""
+    if len(legacy) > _LONGEST or len(new) > _LONGEST:
+        return False
+    one, other = _tokens(legacy), _tokens(new)
+    if one[0] != other[0]:
+        return False
+    for left, right in zip(one[1], other[1], strict=True):
+        if left != right and not any(
+            near(first, second, absolute, relative)
+            for first in amounts_of(left)
+            for second in amounts_of(right)
+        ):
+            return False
+    return True
 
 
 def _tokens(text: str) -> tuple[list[str], list[str]]:

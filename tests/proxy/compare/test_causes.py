@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.compare.causes import infer
 
+ROOT = Path(__file__).resolve().parents[3]
 TEXTS = st.text(max_size=60)
 LEXEMES = st.one_of(
     st.integers().map(lambda n: str(n).encode()),
@@ -120,6 +124,23 @@ SCALARS = st.one_of(TEXTS, LEXEMES, st.booleans(), st.none())
 )
 def test_a_cause_accounts_for_the_whole_difference(legacy: object, new: object, cause: str) -> None:
     assert infer(legacy, new).cause == cause
+
+
+def test_every_word_is_explained_to_operators() -> None:
+    explained = (ROOT / "docs" / "shadow.md").read_text()
+    words = {
+        node.args[0].value
+        for path in (ROOT / "proxy" / "compare").glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "Inference"
+        and node.args
+        and isinstance(node.args[0], ast.Constant)
+    }
+    assert "rounding" in words
+    # `int_to_string` and its like are explained together.
+    assert {word for word in words if "_to_" not in word and f"`{word}`" not in explained} == set()
 
 
 @given(SCALARS, SCALARS)

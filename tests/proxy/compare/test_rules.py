@@ -128,6 +128,25 @@ def test_elements_are_matched_while_walking(path: str, places: set[str]) -> None
         ),
         pytest.param(Op.NUMBER, {}, "12.50", 12.5, True, id="number-and-text-of-one-value"),
         pytest.param(Op.NUMBER, {"absolute": Decimal(9)}, "x", 1, False, id="no-number"),
+        pytest.param(
+            Op.NUMBER,
+            {"absolute": Decimal("0.01")},
+            "1,234.50 €",
+            "1234.51 €",
+            True,
+            id="in-a-text",
+        ),
+        pytest.param(
+            Op.NUMBER, {"absolute": Decimal("0.01")}, "12.50 €", "12.51 $", False, id="other-text"
+        ),
+        pytest.param(
+            Op.NUMBER,
+            {"absolute": Decimal("0.01")},
+            "2 x 1.00",
+            "3 x 1.00",
+            False,
+            id="one-too-far",
+        ),
         pytest.param(Op.UNORDERED, {}, [1, 2, 3], [3, 1, 2], True, id="unordered"),
         pytest.param(Op.UNORDERED, {}, [1, 2, 2], [2, 1, 1], False, id="unordered-is-no-set"),
         pytest.param(Op.UNORDERED, {}, [1, 2], [2, 3], False, id="unordered-other-element"),
