@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -51,7 +52,8 @@ def rows(legacy: Sequence[str], new: Sequence[str]) -> list[Row]:
     """The lines of both sides, equal ones paired."""
     left, right = legacy[:MOST_LINES], new[:MOST_LINES]
     found: list[Row] = []
-    matcher = difflib.SequenceMatcher(None, left, right, autojunk=False)
+    # Lines that are everywhere, such as a brace, would make it take seconds.
+    matcher = difflib.SequenceMatcher(None, left, right, autojunk=True)
     for tag, i, j, k, m in matcher.get_opcodes():
         if tag == "equal":
             found += (Row(line, line) for line in left[i:j])
@@ -88,7 +90,7 @@ def columns(
 def heading(legacy: str, new: str, width: int, paint: Paint) -> str:
     """What stands above the two columns."""
     half = max(_NARROW, (width - _BETWEEN) // 2)
-    return paint.bold(f"{_fit(legacy, half, 0):<{half}}   {_fit(new, half, 0)}".rstrip())
+    return paint.bold(f"{_column(legacy, half, 0)}   {_fit(new, half, 0)}".rstrip())
 
 
 def _near(found: Sequence[Row]) -> set[int]:
@@ -103,12 +105,12 @@ def _near(found: Sequence[Row]) -> set[int]:
 def _line(row: Row, half: int, paint: Paint) -> str:
     legacy, new = row.legacy or "", row.new or ""
     if row.is_equal:
-        return f"{_fit(legacy, half, 0):<{half}}   {_fit(new, half, 0)}".rstrip()
+        return f"{_column(legacy, half, 0)}   {_fit(new, half, 0)}".rstrip()
     start, mark = 0, "<" if row.new is None else ">"
     if row.legacy is not None and row.new is not None:
         # A long line is shown where it begins to differ.
         start, mark = _first_difference(legacy, new), "|"
-    left = f"{_fit(legacy, half, start):<{half}}"
+    left = _column(legacy, half, start)
     right = _fit(new, half, start)
     return f"{paint.bad(left)} {paint.bold(mark)} {paint.good(right)}".rstrip()
 
@@ -120,13 +122,36 @@ def _first_difference(one: str, other: str) -> int:
     return min(len(one), len(other))
 
 
+def _column(text: str, width: int, start: int) -> str:
+    part = _fit(text, width, start)
+    return part + " " * (width - cells(part))
+
+
 def _fit(text: str, width: int, start: int) -> str:
-    """The part of a line around a place, in so many characters."""
-    if len(text) <= width:
+    """The part of a line around a place that takes at most so many cells."""
+    if cells(text) <= width:
         return text
-    begin = 0 if start < width - 10 else start - width // 3
-    begin = max(0, min(begin, len(text) - width + 1))
+    begin = 0 if start < width // 2 - 5 else max(0, start - width // 3)
+    # The end of a line leaves room for more of what stands before it.
+    while begin and cells(text[begin - 1 :]) < width:
+        begin -= 1
     part = text[begin:]
     if begin:
         part = "…" + part[1:]
-    return part if len(part) <= width else part[: width - 1] + "…"
+    if cells(part) <= width:
+        return part
+    room, kept = width - 1, 0
+    while kept < len(part) and (room := room - _cells_of(part[kept])) >= 0:
+        kept += 1
+    return part[:kept] + "…"
+
+
+def cells(text: str) -> int:
+    """How many cells of a terminal a text takes: wide characters two, combining marks none."""
+    return len(text) if text.isascii() else sum(map(_cells_of, text))
+
+
+def _cells_of(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1

@@ -22,7 +22,7 @@ from proxy.cli.shadow.report_junit import report_junit
 from proxy.cli.shadow.report_markdown import report_markdown
 from proxy.cli.shadow.report_text import report_text
 from proxy.cli.shadow.rules_text import rules_text
-from proxy.cli.shadow.side_by_side import body_lines, columns, rows
+from proxy.cli.shadow.side_by_side import Row, body_lines, cells, columns, rows
 from proxy.cli.shadow.words import markdown, printable, rule_line
 from proxy.evidence.answers import ReportAnswer, RulesAnswer, ShownExemplar
 from proxy.evidence.report import CauseReport, RouteReport, as_document
@@ -285,6 +285,24 @@ def test_no_line_of_the_columns_is_wider_than_the_terminal(width: int) -> None:
     assert max(map(len, lines)) <= max(width, 43)
     # Where the long lines differ is what is shown of them.
     assert any("A" in line and "B" in line for line in lines)
+
+
+@given(st.text(alphabet="aé漢字🙂e\u0301 ", max_size=80), st.text(alphabet="aé漢🙂 ", max_size=80))
+def test_wide_characters_keep_the_columns_straight(legacy: str, new: str) -> None:
+    (line,) = columns([Row(legacy, new + "!")], 60, PLAIN, whole=True)
+    left, mark = line[: line.rindex(" | ")], line.rindex(" | ")
+    assert cells(left) == 28
+    assert cells(line[mark + 3 :]) <= 28
+
+
+@pytest.mark.parametrize("filler", ["x", "漢"])
+@pytest.mark.parametrize("place", [0, 5, 20, 39, 60, 99])
+def test_where_long_lines_differ_is_always_shown(filler: str, place: int) -> None:
+    left, right = ([filler] * 100 for _ in "12")
+    left[place], right[place] = "A", "B"
+    (line,) = columns([Row("".join(left), "".join(right))], 60, PLAIN, whole=True)
+    assert "A" in line.partition(" | ")[0]
+    assert "B" in line.partition(" | ")[2]
 
 
 def test_equal_lines_far_from_a_difference_are_only_counted() -> None:
