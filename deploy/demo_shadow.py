@@ -164,19 +164,24 @@ def _exemplar(report: dict[str, object]) -> tuple[str, str]:
 
 
 def _summary(report: dict[str, object]) -> str:
-    """One line for each cause over all routes: a fingerprint is the same on every one."""
+    """One entry for each explanation: a fault of a page is one of its document too."""
     counts: Counter[str] = Counter()
-    said: dict[str, str] = {}
-    where: dict[str, list[str]] = {}
+    routes: dict[str, list[str]] = {}
+    example: dict[str, str] = {}
     for route in _routes(report):
         causes = route.get("causes")
         for cause in causes if isinstance(causes, list) else []:
-            key = cause["fingerprint"]
-            counts[key] += cause["count"]
-            said.setdefault(key, f"{cause['severity']:8} {cause['cause'] or 'unexplained':16}")
-            where.setdefault(key, []).append(str(route["route"]))
-    lines = [f"  {counts[key]:5} x  {said[key]} {', '.join(where[key])}" for key in said]
-    return "\n".join([f"Over all routes, {len(lines)} causes:", *lines])
+            word = cause["cause"] or "unexplained"
+            counts[word] += cause["count"]
+            routes.setdefault(word, []).append(str(route["route"]))
+            example.setdefault(word, cause["explanation"])
+    lines = [f"Over all routes, {len(counts)} explanations:"]
+    for word, count in counts.most_common():
+        lines += [
+            f"  {word:15} {count:5} x in {', '.join(dict.fromkeys(routes[word]))}",
+            f"  {'':15} {example[word]}",
+        ]
+    return "\n".join(lines)
 
 
 def _things_to_try(ports: Ports, report: dict[str, object]) -> str:
