@@ -80,8 +80,11 @@ class Carry:
         self._wall = wall
         self._offers = Offers(random.random)
 
-    async def carry(self, hand: InHand, asked: Callable[[], None]) -> Ending | Settled:
-        """Bring an exchange to its end. `asked` is called once the upstream is free again."""
+    async def carry(self, hand: InHand, asked: Callable[[int], None]) -> Ending | Settled:
+        """Bring an exchange to its end.
+
+        `asked` is called once the upstream is free again, with the bytes that are held from then.
+        """
         request = hand.request
         route = await self._route(request)
         if isinstance(route, Ending):
@@ -100,12 +103,12 @@ class Carry:
             span_id=span_id(),
         )
         if isinstance(plan, NotSent):
-            asked()
+            asked(0)
             return await self._not_sent(plan, hand, client, route)
         shadow = await self._ask(plan, hand, route)
-        asked()
         if isinstance(shadow, Ending):
             return shadow
+        asked(0 if shadow.answer is None else len(shadow.answer.body))
         primary = await hand.primary()
         if primary.status == 304:
             return _CONDITIONAL

@@ -196,9 +196,12 @@ class Dispatch:
     async def _work(self, hand: InHand) -> None:
         asking = True
 
-        def asked() -> None:
-            """The upstream has answered: the next one may have this place."""
+        def asked(size: int = 0) -> None:
+            """The upstream has answered so many bytes: the next one may have this place."""
             nonlocal asking
+            if not hand.settled:
+                hand.size += size
+                self._held += size
             if asking:
                 asking = False
                 self._asking -= 1

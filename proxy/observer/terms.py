@@ -185,6 +185,8 @@ class Terms:
         )
 
     def _expired(self, route: Route) -> tuple[str, ...]:
+        if not any(rule.expires for rule in route.compare.rules):
+            return ()
         expired = self.compiled(route).expired
         return tuple(
             f"rule:{route.compare.rules.index(rule)} ({rule.path}, {rule.expires})"

@@ -248,28 +248,60 @@ def test_bodies_of_both_sides_may_be_of_any_size_up_to_the_cap(stand: Stand) -> 
     assert cause["paths"] == ["$[*]"]
 
 
-def test_the_memory_of_the_observer_has_a_bound(stand: Stand) -> None:
-    large = response(bytes(500_000))
-    release = threading.Event()
+LARGE = response(b"x" * 500_000)
 
-    def hung(conversation: Conversation) -> None:
-        conversation.read_request()
-        release.wait(20)
 
-    stand.legacy.script = answer(large)
-    stand.new.script = hung
+def hung(conversation: Conversation) -> None:
+    conversation.read_request()
+    conversation.wait_until_left()
+
+
+def half(conversation: Conversation) -> None:
+    """The head at once, the rest never."""
+    conversation.read_request()
+    conversation.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n")
+    conversation.wait_until_left()
+
+
+MEMORY = [
+    pytest.param(answer(LARGE), hung, id="large_primaries_and_a_hung_shadow"),
+    pytest.param(half, answer(LARGE), id="large_shadows_and_a_hung_primary"),
+    pytest.param(answer(LARGE), endless, id="large_primaries_and_ten_megabytes"),
+    pytest.param(answer(LARGE), answer(LARGE.replace(b"xx", b"yx")), id="large_and_different"),
+]
+
+
+@pytest.mark.parametrize(("legacy", "new"), MEMORY)
+def test_the_memory_of_the_observer_has_a_bound(stand: Stand, legacy: Script, new: Script) -> None:
+    """200 times half a megabyte, and no more of it in hand than 64 largest bodies."""
+    stand.legacy.script, stand.new.script = legacy, new
     stand.write(shared="{loop_lag_shed: 0s, deadline: 20s, queue: 5000}")
     figway = stand.start()
-    pid = int(figway.status()["observer"]["pid"])
-    with client(figway) as connection:
-        for number in range(400):
-            connection.send(get(f"/item/{number}"))
+    pid, workers = pid_of_observer(figway), figway.worker_pids()
+    clients = []
+    for number in range(200):
+        connection = client(figway)
+        clients.append(connection)
+        connection.send(get(f"/item/{number}", "Connection: close"))
+        if legacy is not half:
             connection.read_response("GET")
-    figway.wait_until(lambda: report(figway)["outcomes"]["shed"] > 200)
-    # 400 times half a megabyte came; 64 largest bodies may be held.
-    assert resident(pid) < 220 * 1024 * 1024
+            connection.close()
+    figway.wait_until(
+        lambda: (
+            figway.metric("figway_shadow_handed_over_total")
+            + figway.metric("figway_shadow_drops_total")
+            == 200
+        )
+    )
+    figway.wait_until(lambda: figway.metric("figway_shadow_queue") < 200)
     assert figway.metric("figway_shadow_held_bytes") <= 66 * 1024 * 1024
-    release.set()
+    assert resident(pid) < 256 * 1024 * 1024
+    for connection in clients:
+        connection.close()
+    # All of it would be waited for.
+    figway.signal(signal.SIGKILL)
+    for each in (pid, *workers):
+        os.kill(each, signal.SIGKILL)
 
 
 def resident(pid: int) -> int:
