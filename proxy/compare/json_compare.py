@@ -12,9 +12,13 @@ from proxy.compare_policy import Severity
 
 
 def compare_json(legacy: Body, new: Body, found: Findings) -> bool:
-    """Report where two JSON bodies differ; False, and nothing reported, if neither is JSON."""
+    """Report where two JSON bodies differ; False, and nothing reported, if they are none.
+
+    They are none if neither can be read, or one of two that only look like it cannot.
+    """
     one, other = _parsed(legacy, found), _parsed(new, found)
-    if isinstance(one, str) and isinstance(other, str):
+    wrong = isinstance(one, str) + isinstance(other, str)
+    if wrong == 2 or (wrong and legacy.sniffed and new.sniffed):
         return False
     if isinstance(one, str) or isinstance(other, str):
         side = "legacy" if isinstance(one, str) else "new"

@@ -5,6 +5,8 @@ Equal subtrees are skipped by `==` in C; only what differs is walked.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from proxy.compare.comparison import Kind
 from proxy.compare.excerpt import SHOWN, excerpts
 from proxy.compare.findings import Findings, is_expected
@@ -76,7 +78,12 @@ class Walk:
         at: str,
         node: RuleNode,
     ) -> None:
-        below_path = f"{path}{{*}}" if is_map(legacy, new) else ""
+        step_of: Callable[[str], str] = member_step
+        if node.redacted:
+            # Names of what is redacted tell as much as values: addresses of users, for one.
+            below_path, step_of = f"{path}.*", _hidden_step
+        else:
+            below_path = f"{path}{{*}}" if is_map(legacy, new) else ""
         missing: list[str] = []
         bijective = node.bijective
         partner = new.get
@@ -85,11 +92,11 @@ class Walk:
             if right is _ABSENT:
                 missing.append(name)
             elif left != right:
-                step = member_step(name)
+                step = step_of(name)
                 self.differ(left, right, below_path or path + step, at + step, node.member(name))
             elif bijective:
-                below = below_path or member(path, name)
-                self._same(left, below, member(at, name), node.member(name))
+                step = step_of(name)
+                self._same(left, below_path or path + step, at + step, node.member(name))
         if len(new) + len(missing) == len(legacy):
             extra: list[str] = []
         else:
@@ -107,16 +114,14 @@ class Walk:
             missing, extra = self._restyled(legacy, new, path, at, node, missing, extra)
         for name in missing:
             self.balance += 1 + name.count(":") + colons_of(legacy[name])
-            self._absent(
-                *(legacy[name], below_path or member(path, name), member(at, name)),
-                *(node.member(name), Kind.MISSING),
-            )
+            step = step_of(name)
+            below = node.member(name)
+            self._absent(*(legacy[name], below_path or path + step, at + step, below, Kind.MISSING))
         for name in extra:
             self.balance -= 1 + name.count(":") + colons_of(new[name])
-            self._absent(
-                *(new[name], below_path or member(path, name), member(at, name)),
-                *(node.member(name), Kind.EXTRA),
-            )
+            step = step_of(name)
+            below = node.member(name)
+            self._absent(*(new[name], below_path or path + step, at + step, below, Kind.EXTRA))
 
     def _restyled(
         self,
@@ -200,7 +205,7 @@ class Walk:
         for i, j in pairing.changed:
             self.differ(legacy[i], new[j], below, f"{at}[{i}]", node.element(i))
         if node.bijective:
-            self._same_elements(legacy, new, path, at, node)
+            self._same_elements(legacy, pairing, path, at, node)
         self.balance += sum(colons_of(legacy[i]) for i in pairing.missing)
         self.balance -= sum(colons_of(new[j]) for j in pairing.extra)
         if not pairing.known and (pairing.missing or pairing.extra):
@@ -239,12 +244,14 @@ class Walk:
         )
 
     def _same_elements(
-        self, legacy: list[Json], new: list[Json], path: str, at: str, node: RuleNode
+        self, legacy: list[Json], pairing: Pairing, path: str, at: str, node: RuleNode
     ) -> None:
-        for index, (one, other) in enumerate(zip(legacy, new, strict=False)):
+        """What is neither changed nor missing has an equal partner, wherever it stands."""
+        others = {i for i, _ in pairing.changed}.union(pairing.missing)
+        for index, value in enumerate(legacy):
             below = node.element(index)
-            if one == other and below.bijective:
-                self._same(one, f"{path}[*]", f"{at}[{index}]", below)
+            if index not in others and below.bijective:
+                self._same(value, f"{path}[*]", f"{at}[{index}]", below)
 
     def _absent_element(self, value: Json, path: str, at: str, node: RuleNode, kind: Kind) -> None:
         for rule in node.rules:
@@ -345,6 +352,10 @@ _WRAPPER_MEMBERS = 16
 # Elements of an array that are shown where their order differs.
 _IN_ORDER = 8
 _UNEVEN = ("inconsistent_id", "the same id stands for different ones in this response")
+
+
+def _hidden_step(name: str) -> str:
+    return ".*"
 
 
 def _in_order(values: list[Json], begin: int, name: str, node: RuleNode) -> str:

@@ -71,14 +71,17 @@ def _compare_bodies(legacy: Answer, new: Answer, found: Findings) -> Comparison:
     if not content or not new_content:
         _note_empty(content, new_content, found)
         return found.finish(defects=defects, shape=shape)
-    media, new_media = common_media(named(kind), named(new_kind), content, new_content)
+    said, new_said = named(kind), named(new_kind)
+    media, new_media = common_media(said, new_said, content, new_content)
     incomparable = ""
     if media is not new_media:
         _note_media(media, new_media, found)
     else:
         try:
             READERS[media](
-                Body(content, media, charset), Body(new_content, media, new_charset), found
+                Body(content, media, charset, said is not media),
+                Body(new_content, media, new_charset, new_said is not media),
+                found,
             )
         except Incomparable as reason:
             incomparable = reason.reason

@@ -49,12 +49,14 @@ class Incomparable(Exception):
 class Body:
     """A body without its content codings.
 
-    `charset` is what the Content-Type header says (lower case), "" without one.
+    `charset` is what the Content-Type header says (lower case), "" without one. `sniffed`: no
+    header says so, the body only looks like it.
     """
 
     content: bytes
     media: Media
     charset: str = ""
+    sniffed: bool = False
 
 
 class Reader(Protocol):

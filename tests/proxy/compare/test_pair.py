@@ -97,6 +97,22 @@ def test_the_media_type_decides_how_bodies_are_read(
     assert {d.path for d in found.differences} == paths
 
 
+@pytest.mark.parametrize(
+    ("legacy", "new", "cause"),
+    [
+        pytest.param((b"", b"{not json}"), (b"", b'{"a":1}'), None, id="only-looks-like-it"),
+        pytest.param((JSON, b"{not json}"), (b"", b'{"a":1}'), "not_json:legacy", id="says-so"),
+        pytest.param((b"", b'{"a":1}'), (JSON, b"{not json}"), "not_json:new", id="new-says-so"),
+    ],
+)
+def test_what_only_looks_like_json_need_not_be_json(
+    legacy: tuple[bytes, bytes], new: tuple[bytes, bytes], cause: str | None
+) -> None:
+    found = compare(answer(legacy[1], legacy[0]), answer(new[1], new[0]), NO_HEADERS)
+    assert found.result is Result.DIFFERENT
+    assert ([c.cause for c in found.causes] == [cause]) is (cause is not None)
+
+
 def test_json_on_one_side_and_a_page_on_the_other_is_critical_once() -> None:
     for policy in (POLICY, NO_HEADERS):
         found = compare(answer(b"[1]"), answer(PAGE, b"text/html"), policy)

@@ -225,6 +225,13 @@ def test_a_bijection_knows_ids_that_are_equal_too() -> None:
     assert ("$[*].id", "value", "inconsistent_id") in told(found)
 
 
+def test_a_bijection_knows_equal_ids_that_stand_elsewhere() -> None:
+    legacy = [{"id": "z"}, {"id": "a"}, {"ref": {"id": "b"}}]
+    new = [{"id": "z"}, {"x": 1}, {"id": "a"}, {"ref": {"id": "a"}}]
+    found = compare_values(legacy, new, rule("$..id", Op.BIJECTION))
+    assert "inconsistent_id" in {difference.cause for difference in found.differences}
+
+
 def test_what_is_expected_is_told_but_does_not_count() -> None:
     found = compare_values({"a": 1, "b": 1}, {"a": 2, "b": 1}, rule("$.a", Op.EXPECTED))
     assert found.result is Result.EXPECTED
@@ -256,6 +263,14 @@ def test_what_is_redacted_is_compared_and_never_shown() -> None:
     shown = repr(found)
     assert REDACTED in shown
     assert "invalid" not in shown
+
+
+def test_names_within_what_is_redacted_are_not_shown_either() -> None:
+    legacy = {"users": {"ann@shop.invalid": {"n": 1}, "cid@shop.invalid": {"n": 1}}}
+    new = {"users": {"ann@shop.invalid": {"n": 2}, "bob@shop.invalid": {"n": 1}}}
+    found = compare_values(legacy, new, redact=("$.users",))
+    assert {d.path for d in found.differences} == {"$.users.*", "$.users.*.*"}
+    assert "invalid" not in repr(found)
 
 
 def test_a_thousand_rules_cost_a_look_up_each_step() -> None:
