@@ -25,6 +25,8 @@ WIDEST_TIME = 3600.0
 SHORTEST_HEXADECIMAL = 8
 # Pairs that tell how legacy differs from itself.
 ENOUGH_PAIRS = 5
+# Pairs after which one length is no chance.
+ENOUGH_LENGTHS = 25
 # So many times as far as legacy from itself, and a little more, is still its own noise: clocks
 # differ, and the largest distance is seen late.
 LEEWAY = 10
@@ -161,9 +163,9 @@ def is_like(own: PairShape, pair: PairShape) -> bool:
         return _within(pair.integer_distance, own.integer_distance, LEEWAY_COUNT)
     if own.hexadecimal is not None and own.hexadecimal >= SHORTEST_HEXADECIMAL:
         return pair.hexadecimal == own.hexadecimal
-    if own.length is not None and own.classes is not None and " " not in own.classes:
-        return pair.length == own.length
-    return True
+    if own.pairs < ENOUGH_LENGTHS or own.length is None or own.classes is None:
+        return True
+    return " " in own.classes or pair.length == own.length
 
 
 def propose(path: str, shape: PairShape) -> Proposal:

@@ -290,6 +290,13 @@ def test_a_difference_is_like_legacys_own_ones_or_not(
     assert is_like(shape_of([own] * 4), shape_of([pair]))
 
 
+def test_one_length_tells_something_only_after_many_pairs() -> None:
+    """9.99 and 12.50 are prices: that five pairs had five characters was chance."""
+    own, pair = ("value", "12.50", "17.25"), ("value", "12.50", "9.99")
+    assert is_like(shape_of([own] * 24), shape_of([pair]))
+    assert not is_like(shape_of([own] * 25), shape_of([pair]))
+
+
 @settings(deadline=None)
 @given(shape=SHAPES)
 def test_what_legacy_did_itself_is_like_it(shape: PairShape) -> None:
