@@ -41,7 +41,7 @@ from proxy.stages import Side
 
 # A request that has waited longer than this part of its deadline is not sent: what is left would
 # not be a fair time to answer in, and a failure would be held against the wrong one.
-_LATEST: Final = 0.5
+LATEST: Final = 0.5
 # How long routes.yaml of a revision that a worker uses already may be on its way here (seconds).
 _NEWS_PATIENCE: Final = 1.0
 _TIMEOUTS: Final = frozenset(
@@ -130,7 +130,7 @@ class Carry:
         policy = self._terms.policy
         now = clock()
         left = policy.deadline - (now - hand.arrived)
-        if left < policy.deadline * _LATEST:
+        if left < policy.deadline * LATEST:
             return Ending(Outcome.SHED, "queue")
         pool = self._upstreams.pool(plan.upstream)
         if pool is None:

@@ -13,7 +13,7 @@ from proxy.evidence.settled import Settled
 from proxy.handover import Ended, Hello, LedgerRow, TakenRequest, TakenResponse
 from proxy.headers import SAFE_METHODS
 from proxy.observer.budget import Budgets
-from proxy.observer.carry import Carry, Ending
+from proxy.observer.carry import LATEST, Carry, Ending
 from proxy.observer.counts import Counts
 from proxy.observer.in_hand import InHand
 from proxy.observer.lag import LoopLag
@@ -184,8 +184,20 @@ class Dispatch:
 
     # Turns.
 
+    def tick(self) -> None:
+        """Settle what has waited too long to be sent; to be called a few times a second."""
+        policy = self._terms.policy
+        latest = clock() - policy.deadline * LATEST
+        while self._queue and (self._queue[0].settled or self._queue[0].arrived < latest):
+            self._settle(self._queue.popleft(), Ending(Outcome.SHED, "queue"))
+        self._start_more()
+
     def _start_more(self) -> None:
-        while not self._closed and self._queue and self._asking < self._terms.policy.concurrency:
+        policy = self._terms.policy
+        while not self._closed and self._queue and self._asking < policy.concurrency:
+            if self._held > _LARGEST_BODIES * policy.max_body:
+                # Every answer would be held too: what is in hand has to end first.
+                return
             hand = self._queue.popleft()
             if hand.settled:
                 continue
@@ -218,6 +230,7 @@ class Dispatch:
         finally:
             self._at_work.discard(hand)
             asked()
+            self._start_more()
             self._look_idle()
 
     def _settle(self, hand: InHand, ending: Ending | Settled) -> None:

@@ -136,6 +136,7 @@ class Observer:
         strangers_told = False
         while True:
             await asyncio.sleep(_TICK)
+            self.dispatch.tick()
             if self.terms.take_news():
                 self.store.use(self.terms.for_store(), self.terms.policy)
             connected = self.intake.boots()

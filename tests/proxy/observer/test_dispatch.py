@@ -270,6 +270,34 @@ async def test_what_waits_holds_no_more_bytes_than_it_may(tmp_path: Path) -> Non
         assert made.observer.dispatch.held <= 65 * 10_000
 
 
+async def test_answers_that_wait_for_a_slow_primary_are_bounded_too(tmp_path: Path) -> None:
+    policy = replace(CALM, queue=1000, deadline=20.0, max_body=10_000)
+    reply = response(bytes(9_000))
+    async with rig(tmp_path, new=answer(reply), policy=policy) as made:
+        player = made.worker()
+        numbers = [player.open() for _ in range(200)]
+        await made.until(lambda: made.observer.dispatch.at_work > 60)
+        await made.until(lambda: not made.observer.dispatch.asking)
+        # Those that are asked at the same time may each bring one body more.
+        assert made.observer.dispatch.held <= (64 + policy.concurrency) * 10_000
+        assert made.observer.dispatch.queued > 50
+        for number in numbers:
+            await asyncio.to_thread(player.close, number, reply)
+        assert await made.settled(200) == {"match": 200}
+        assert made.observer.dispatch.held == 0
+        await made.balanced(player)
+
+
+async def test_what_waits_behind_a_hung_shadow_ends_before_its_deadline(tmp_path: Path) -> None:
+    policy = replace(CALM, concurrency=1, deadline=4.0)
+    async with rig(tmp_path, new=never_answer, policy=policy) as made:
+        player = made.worker()
+        for _ in range(10):
+            player.whole()
+        assert await made.settled(9) == {"shed/queue": 9}
+        assert made.observer.dispatch.asking == 1
+
+
 async def test_one_that_waited_too_long_is_not_held_against_the_shadow(tmp_path: Path) -> None:
     policy = replace(CALM, concurrency=1, deadline=0.4)
     async with rig(tmp_path, new=never_answer, policy=policy) as made:
