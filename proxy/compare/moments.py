@@ -37,6 +37,7 @@ ANYWHERE = "|".join(
     f"(?P<{style}>{re.sub(r'[(][?]P<[a-z]+>', '(?:', pattern)})"
     for style, pattern in _STYLES.items()
 )
+_ANY = re.compile(ANYWHERE, re.ASCII).fullmatch
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _ZONES = {
     "Z": 0,
@@ -81,11 +82,11 @@ def moment(text: str) -> Moment | None:
     if len(text) > _LONGEST or _DIGIT(text) is None:
         return None
     text = text.strip()
-    for pattern in _WHOLE.values():
-        found = pattern.fullmatch(text)
-        if found is not None:
-            return _read(found.groupdict())
-    return None
+    style = _ANY(text)
+    if style is None or style.lastgroup is None:
+        return None
+    found = _WHOLE[style.lastgroup].fullmatch(text)
+    return None if found is None else _read(found.groupdict())
 
 
 def epoch(value: object) -> Moment | None:

@@ -14,6 +14,7 @@ from proxy.compare.time_causes import infer_moments
 # Digits with what groups them: `1,234.50`, `1.234,50`, `1 234.50`, `1'234`.
 _AMOUNT = r"\d{1,3}(?:[.,'’ \u00a0\u202f]\d{3})+(?:[.,]\d+)?|\d+(?:[.,]\d+)?"
 _TOKEN = re.compile(rf"(?<![\w.,:/-])(?:{ANYWHERE})(?![\w:])|(?P<amount>{_AMOUNT})")
+_SIGNS = frozenset("+-")
 _SPACED = str.maketrans("", "", "'’ \u00a0\u202f")
 _THOUSANDS = {mark: re.compile(rf"\d{{1,3}}(?:[{mark}]\d{{3}})+").fullmatch for mark in ",."}
 # Longer texts are prose; looking for tokens in them costs more than it tells.
@@ -111,9 +112,11 @@ def amounts_of(text: str) -> tuple[Decimal, ...]:
 
     `1.234` is 1.234 and, where points group thousands, 1234.
     """
+    if not text[:1].isdigit() and text[:1] not in _SIGNS:
+        return ()
     text = text.translate(_SPACED)
     plain = number(text)
-    sign = text[:1] if text[:1] in "+-" else ""
+    sign = text[:1] if text[:1] in _SIGNS else ""
     digits = text[len(sign) :]
     comma, point = digits.rfind(","), digits.rfind(".")
     spellings: list[str] = []
