@@ -58,6 +58,7 @@ class Outlet:
         "_rest",
         "_retry",
         "_socket",
+        "_started",
         "_timer",
         "_worker",
         "blocked",
@@ -112,11 +113,15 @@ class Outlet:
         self._connected_at = 0.0
         self._ledger_at = 0.0
         self._emptied: asyncio.Event | None = None
+        self._started = False
         self._closed = False
         self._loop: asyncio.AbstractEventLoop
 
     def start(self) -> None:
-        """Connect, and keep connected. Needs a running loop."""
+        """Connect, and keep connected. Needs a running loop; asked again it does nothing."""
+        if self._started:
+            return
+        self._started = True
         self._loop = asyncio.get_running_loop()
         if self._path:
             self._connect()

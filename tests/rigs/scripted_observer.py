@@ -103,7 +103,7 @@ class ScriptedObserver:
         try:
             with sock:
                 if self.manner is None:
-                    self._read(sock)
+                    self.read(sock)
                 else:
                     self.manner(sock, self._over)
         except BaseException as error:  # noqa: BLE001 -- what the thread finds is the test's
@@ -114,7 +114,8 @@ class ScriptedObserver:
                     self._open.remove(sock)
                 self._changed.notify_all()
 
-    def _read(self, sock: socket.socket) -> None:
+    def read(self, sock: socket.socket) -> None:
+        """Keep every frame until the connection ends; a manner may call it when it likes."""
         unpacker = Unpacker()
         while True:
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -1076,6 +1077,41 @@ def test_an_observer_that_does_not_read_costs_no_more_than_the_bound(
         assert ended == {("shed", "queue"): 200 - handed}
         assert handed < 110
         assert_sums_up(wire, eligible=200)
+
+
+def test_what_waited_for_an_observer_comes_whole_when_it_reads_again(
+    make_wire: MakeWire, tmp_path: Path
+) -> None:
+    go = threading.Event()
+
+    def read_later(sock: socket.socket, over: threading.Event) -> None:
+        while not (go.wait(0.01) or over.is_set()):
+            pass
+        observer.read(sock)
+
+    with ScriptedObserver(tmp_path / "o", read_later) as observer:
+        wire = make_wire(
+            _echo_a_lot, routes=lambda origin: shadowed(origin.url), observer=str(observer.path)
+        )
+        observer.wait_for(lambda: observer.connections == 1)
+        with wire.client() as client:
+            for n in range(150):
+                client.send(get(b"/s/%d" % n))
+                assert client.read_response().status == 200
+        _, handed, ended = books(wire)
+        assert ended == {("shed", "queue"): 150 - handed}
+        go.set()
+        exchanges = observer.wait_for_exchanges(handed)
+        # The first ones: those that found no room came later.
+        assert [r.target for r, _ in exchanges] == [b"/s/%d" % n for n in range(handed)]
+        assert all(taken.body == r.target * 20_000 for r, taken in exchanges)
+        assert wire.ask(get(b"/s/last")).status == 200
+        assert observer.wait_for_exchanges(handed + 1)[-1][0].target == b"/s/last"
+
+
+def _echo_a_lot(conversation: Conversation) -> None:
+    while True:
+        conversation.send(ok(conversation.read_request().target * 20_000))
 
 
 def test_what_slow_clients_make_it_hold_is_bounded_too(
