@@ -40,6 +40,8 @@ def pattern(page: Page, element: int) -> str:
     return tag
 
 
+# Of these a page has one.
+_ONCE = frozenset({"html", "head", "body", "main", "h1", "title"})
 _LANDMARKS = frozenset(
     {"main", "header", "footer", "nav", "aside", "article", "table", "form", "head"}
 )
@@ -82,6 +84,6 @@ def _class(page: Page, element: int) -> str:
 def _position(page: Page, element: int) -> str:
     """`:nth-child(3)` where it has brothers and sisters."""
     parent = page.parents[element]
-    if parent < 0 or page.tags[parent] == "html" or page.children[parent] == 1:
+    if page.tags[element] in _ONCE or parent < 0 or page.children[parent] == 1:
         return ""
     return f":nth-child({page.numbers[element]})"
