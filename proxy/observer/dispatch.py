@@ -21,7 +21,7 @@ from proxy.observer.store import EvidenceStore
 from proxy.observer.terms import Terms
 from proxy.observer.upstreams import Upstreams, clock
 from proxy.routing.route import Route
-from proxy.shadow_policy import WriteMode
+from proxy.shadow_policy import ObserverPolicy, WriteMode
 from proxy.stages import Side
 
 # Bytes that all exchanges in hand may hold together, in bodies of the largest size.
@@ -64,6 +64,9 @@ class Dispatch:
         self._held = 0
         self._asking = 0
         self._closed = False
+        self._leaving = False
+        # Called when there is room for more.
+        self.on_room: Callable[[], None] = _nobody
         self._idle = asyncio.Event()
         self._idle.set()
         # Workers by boot: process ids, for those whose connection has ended.
@@ -91,9 +94,23 @@ class Dispatch:
 
     # What the intake says.
 
+    def is_full(self) -> bool:
+        """Whether a burst had better wait in the buffers of the workers.
+
+        Only for a queue that goes on by itself: where it waits for what workers have still to say,
+        that has to be read.
+        """
+        policy = self._terms.policy
+        return (
+            len(self._queue) >= policy.queue
+            and not self._leaving
+            and not self._holds_too_much(policy)
+            and len(self._at_work) < self._most_at_work(policy)
+        )
+
     def take(self, request: TakenRequest, response: TakenResponse | None) -> InHand:
         """Take an exchange over; it is queued, or settled at once."""
-        hand = InHand(request, response, arrived=clock())
+        hand = InHand(request, response, arrived=clock() - self._age(request, response))
         self._counts.received[request.decided.route] += 1
         self._held += hand.size
         self._idle.clear()
@@ -154,8 +171,8 @@ class Dispatch:
             self._queue = deque(each for each in self._queue if not each.settled)
         if (
             len(self._queue) >= policy.queue
-            or len(self._at_work) >= policy.concurrency + _QUEUES_AT_WORK * policy.queue
-            or self._held > _LARGEST_BODIES * policy.max_body
+            or len(self._at_work) >= self._most_at_work(policy)
+            or self._holds_too_much(policy)
         ):
             return "queue"
         decided = hand.request.decided
@@ -170,6 +187,19 @@ class Dispatch:
         if upstream and not self._budgets.take(route.id, route.shadow.budget_rps, now):
             return "budget"
         return ""
+
+    def _age(self, request: TakenRequest, response: TakenResponse | None) -> float:
+        """How long an exchange has waited for its turn to be read, where that can be told."""
+        if response is None:
+            return 0.0
+        waited = self._wall() - request.started - response.elapsed
+        return min(max(waited, 0.0), self._terms.policy.deadline)
+
+    def _holds_too_much(self, policy: ObserverPolicy) -> bool:
+        return self._held > _LARGEST_BODIES * policy.max_body
+
+    def _most_at_work(self, policy: ObserverPolicy) -> int:
+        return policy.concurrency + _QUEUES_AT_WORK * policy.queue
 
     def _destination(self, hand: InHand, route: Route) -> str:
         """Who would be asked; empty when nobody will be."""
@@ -195,15 +225,18 @@ class Dispatch:
     def _start_more(self) -> None:
         policy = self._terms.policy
         while not self._closed and self._queue and self._asking < policy.concurrency:
-            if self._held > _LARGEST_BODIES * policy.max_body:
+            if self._holds_too_much(policy):
                 # Every answer would be held too: what is in hand has to end first.
-                return
+                break
             hand = self._queue.popleft()
             if hand.settled:
                 continue
             self._at_work.add(hand)
             self._asking += 1
             hand.task = asyncio.get_running_loop().create_task(self._work(hand))
+        waiting = len(self._queue)
+        if waiting <= policy.queue // 2 or (waiting >= policy.queue and not self.is_full()):
+            self.on_room()
 
     async def _work(self, hand: InHand) -> None:
         asking = True
@@ -266,6 +299,11 @@ class Dispatch:
         if not self._at_work and not any(not hand.settled for hand in self._queue):
             self._idle.set()
 
+    def leave(self) -> None:
+        """Hold nothing back any more: what workers wrote is to be known before the end."""
+        self._leaving = True
+        self.on_room()
+
     async def drain(self, seconds: float) -> bool:
         """Wait until everything in hand is settled; then settle the rest as lost."""
         try:
@@ -279,7 +317,7 @@ class Dispatch:
 
     def close(self) -> None:
         """Work on nothing any more; what is in hand is left as it is."""
-        self._closed = True
+        self._closed = self._leaving = True
         for hand in self._at_work:
             if hand.task is not None:
                 hand.task.cancel()
@@ -289,6 +327,10 @@ class Dispatch:
         for hand in self._queue:
             self._settle(hand, Ending(Outcome.SHED, why))
         self._queue.clear()
+
+
+def _nobody() -> None:
+    """Take the place of an intake that is not there yet."""
 
 
 def _stored(boot: str, row: LedgerRow) -> StoredRow:

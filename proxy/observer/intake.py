@@ -7,7 +7,7 @@ import contextlib
 import os
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final, Protocol, cast
 
 from proxy.evidence.outcome import Outcome
@@ -38,6 +38,9 @@ Tell = Callable[..., None]
 
 class Receiver(Protocol):
     """Who gets what the workers say."""
+
+    def is_full(self) -> bool:
+        """Whether the next exchange had better wait where it is, in the socket."""
 
     def take(self, request: TakenRequest, response: TakenResponse | None) -> InHand:
         """A request was handed over, perhaps with its response."""
@@ -74,6 +77,8 @@ class HandoverConnection(asyncio.Protocol):
         self._open: dict[int, InHand] = {}
         # Routes whose books came on this connection already.
         self._told: set[str] = set()
+        # What is still to be taken of the bytes that were read last, while the receiver is full.
+        self._held_back: Iterator[Frame] | None = None
         self._transport: asyncio.Transport | None = None
 
     @property
@@ -89,12 +94,38 @@ class HandoverConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what came; garbage ends the connection, and with it nothing else."""
+        self._take_all(self._unpacker.feed(data))
+
+    def _take_all(self, frames: Iterator[Frame], *, whatever_comes: bool = False) -> None:
+        """Take frame by frame, as long as there is room; the worker's buffers hold the rest."""
         try:
-            for frame in self._unpacker.feed(data):
+            while whatever_comes or not self._receiver.is_full():
+                frame = next(frames, None)
+                if frame is None:
+                    return
                 self._take(frame)
         except HandoverBroken as error:
             self._tell("error", "handover_broken", error=str(error))
             self.abort()
+            return
+        self._held_back = frames
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    @property
+    def is_held_back(self) -> bool:
+        """Whether something waits here for room."""
+        return self._held_back is not None
+
+    def go_on(self) -> None:
+        """Take more: there is room again."""
+        frames, self._held_back = self._held_back, None
+        if frames is None:
+            return
+        self._take_all(frames)
+        transport = self._transport
+        if self._held_back is None and transport is not None and not transport.is_closing():
+            transport.resume_reading()
 
     def _take(self, frame: Frame) -> None:
         match frame:
@@ -134,6 +165,9 @@ class HandoverConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Settle, in a moment, what nobody will hear of any more."""
+        frames, self._held_back = self._held_back, None
+        if frames is not None:
+            self._take_all(frames, whatever_comes=True)
         self._connections.discard(self)
         self._left.set()
         if self.hello is not None:
@@ -163,6 +197,7 @@ class Intake:
         self._tasks: set[asyncio.Task[None]] = set()
         self.connections: set[HandoverConnection] = set()
         self._left = asyncio.Event()
+        self._going_on = False
 
     def start(self) -> None:
         """Begin to accept. Needs a running loop."""
@@ -183,6 +218,17 @@ class Intake:
                 while self.connections or self._tasks:
                     self._left.clear()
                     await self._left.wait()
+
+    def go_on(self) -> None:
+        """Take more of what was held back, in the next turn of the loop."""
+        if not self._going_on and any(each.is_held_back for each in self.connections):
+            self._going_on = True
+            asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        self._going_on = False
+        for connection in tuple(self.connections):
+            connection.go_on()
 
     def boots(self) -> frozenset[str]:
         """Boots that are connected now."""

@@ -95,6 +95,7 @@ class Observer:
             tell=tell,
         )
         self.intake = Intake(listener, self.dispatch, tell)
+        self.dispatch.on_room = self.intake.go_on
         self.questions = Questions(
             terms=self.terms,
             store=store,
@@ -125,6 +126,7 @@ class Observer:
         self.upstreams.set_unhealthy(message.unhealthy)
         if self.terms.paused:
             self.dispatch.shed_queue("paused")
+            self.intake.go_on()
         if self._ticker is None:
             self.upstreams.start()
             self.lag.start()
@@ -171,6 +173,7 @@ class Observer:
         `workers` is how long their connections may take to end.
         """
         self.intake.stop()
+        self.dispatch.leave()
         await self.intake.all_left(workers)
         finished = await self.dispatch.drain(seconds)
         self.close()

@@ -238,7 +238,9 @@ async def test_what_was_opened_and_ends_is_settled_as_the_worker_says(
 # Limits.
 
 
-async def test_a_burst_beyond_the_queue_is_shed_and_all_of_it_counted(tmp_path: Path) -> None:
+async def test_a_burst_beyond_the_queue_waits_where_it_is_and_all_of_it_is_shadowed(
+    tmp_path: Path,
+) -> None:
     release = threading.Event()
 
     def held(conversation: Conversation) -> None:
@@ -249,14 +251,70 @@ async def test_a_burst_beyond_the_queue_is_shed_and_all_of_it_counted(tmp_path: 
 
     policy = replace(CALM, queue=5, concurrency=2, deadline=20.0)
     async with rig(tmp_path, new=held, policy=policy) as made:
-        player = made.worker()
+        player, other = made.worker(), made.worker("c" * 32)
         for _ in range(20):
             player.whole()
-        await made.until(lambda: made.store.outcomes["shed/queue"] == 13)
+            other.whole()
+        await made.until(
+            lambda: [c.is_held_back for c in made.observer.intake.connections] == [True] * 2
+        )
         assert (made.observer.dispatch.asking, made.observer.dispatch.queued) == (2, 5)
+        assert made.observer.counts.received["a"] == 7
         release.set()
-        assert await made.settled(20) == {"shed/queue": 13, "match": 7}
+        assert await made.settled(40) == {"match": 40}
         await made.balanced(player)
+        await made.balanced(other)
+
+
+async def test_what_was_held_back_too_long_is_shed_as_it_comes(tmp_path: Path) -> None:
+    policy = replace(CALM, queue=2, concurrency=1, deadline=0.6)
+    async with rig(tmp_path, new=never_answer, policy=policy) as made:
+        player = made.worker()
+        for _ in range(30):
+            player.whole()
+        found = await made.settled(30)
+        assert found["shed/queue"] >= 20
+        assert set(found) <= {"shed/queue", "shadow_timeout/timeout", "shed/breaker"}
+        await made.balanced(player)
+
+
+async def test_what_is_held_back_when_a_drain_begins_is_known_before_it_ends(
+    tmp_path: Path,
+) -> None:
+    policy = replace(CALM, queue=2, concurrency=1, deadline=20.0)
+    async with rig(tmp_path, new=never_answer, policy=policy) as made:
+        player = made.worker()
+        for _ in range(30):
+            player.whole()
+        player.tell_books()
+        player.socket.close()
+        await made.until(lambda: made.observer.dispatch.queued == 2)
+        assert not await made.observer.drain(0.05)
+        assert made.store.outcomes == {"shed/queue": 27, "shed/observer_lost": 3}
+        assert made.store.ledgers["b" * 32, "a"].eligible == 30
+
+
+async def test_a_worker_that_dies_held_back_is_heard_to_the_end(tmp_path: Path) -> None:
+    release = threading.Event()
+
+    def held(conversation: Conversation) -> None:
+        while True:
+            conversation.read_request()
+            release.wait(20)
+            conversation.send(response())
+
+    policy = replace(CALM, queue=2, concurrency=1, deadline=20.0)
+    async with rig(tmp_path, new=held, policy=policy) as made:
+        player = made.worker()
+        for _ in range(10):
+            player.whole()
+        player.tell_books()
+        player.socket.close()
+        await made.until(lambda: made.observer.dispatch.queued == 2)
+        release.set()
+        assert await made.settled(10) == {"match": 10}
+        await made.until(lambda: made.store.ledgers)
+        assert not any(made.store.unaccounted.values())
 
 
 async def test_what_waits_holds_no_more_bytes_than_it_may(tmp_path: Path) -> None:
