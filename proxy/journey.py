@@ -217,7 +217,7 @@ class Journey(Exchange, Asker):
             if self.request.length == CHUNKED:
                 connection.send(_LAST_CHUNK)
             connection.request_sent()
-            if self.copy is not None:
+            if self.copy is not None and self.copy.branch.concurrent:
                 self.copy.request_whole(self)
 
     # What the client says.

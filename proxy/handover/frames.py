@@ -1,7 +1,7 @@
 """The frames in which a worker hands exchanges to the observer, over one unix stream socket.
 
 The worker writes, the observer reads; nothing ever comes back but the end of the connection.
-Numbers are big-endian. A frame is
+Numbers are little-endian. A frame is
 
     u32 length of what follows the kind | u8 kind | content
 
@@ -59,12 +59,12 @@ MAX_TEXT: Final = 1024 * 1024
 # The highest number of a decision. A number that comes again is given to another decision.
 MAX_DECIDED: Final = 0xFFFF
 
-FRAME: Final = Struct(">IB")
-NUMBER: Final = Struct(">I")
-ID: Final = Struct(">Q")
-REQUEST: Final = Struct(">QIdHII")
-RESPONSE: Final = Struct(">ddHII")
-EXCHANGE: Final = Struct(">QIdHIIddHII")
+FRAME: Final = Struct("<IB")
+NUMBER: Final = Struct("<I")
+ID: Final = Struct("<Q")
+REQUEST: Final = Struct("<QIdHII")
+RESPONSE: Final = Struct("<ddHII")
+EXCHANGE: Final = Struct("<QIdHIIddHII")
 
 
 class HandoverBroken(ProxyError):

@@ -35,9 +35,9 @@ from proxy.handover.frames import (
     target_of,
 )
 
-_OPENED_HEADER: Final = Struct(">IBQIdHII")
-_CLOSED_HEADER: Final = Struct(">IBQddHII")
-_WHOLE_HEADER: Final = Struct(">IBQIdHIIddHII")
+_OPENED_HEADER: Final = Struct("<IBQIdHII")
+_CLOSED_HEADER: Final = Struct("<IBQddHII")
+_WHOLE_HEADER: Final = Struct("<IBQIdHIIddHII")
 
 
 # A front is followed by the parts that the layout names.

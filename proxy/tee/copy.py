@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 from proxy.evidence.outcome import Outcome
 from proxy.handover.frames import EXCHANGE, FRAME, WHOLE
 from proxy.handover.writing import closed_front, ended_frame, opened_front, pack_whole
-from proxy.shadow_policy import DispatchAt
 
 if TYPE_CHECKING:
+    from proxy.http1.request import Request
     from proxy.http1.response_head import ResponseHead
     from proxy.journey import Journey
     from proxy.tee.tee import Branch
@@ -41,14 +41,14 @@ class Copy:
     the reason why not. It then takes itself off the journey.
     """
 
-    __slots__ = ("_branch", "_longer", "_response_head", "asked", "chunks")
+    __slots__ = ("_longer", "_response_head", "asked", "branch", "chunks")
 
     # The head that the primary was sent; the journey sets it.
     asked: bytes
     _response_head: bytes
 
     def __init__(self, branch: Branch) -> None:
-        self._branch = branch
+        self.branch = branch
         self._longer: Longer | None = None
         # Of the response's body; the journey adds them.
         self.chunks: list[bytes] = []
@@ -60,22 +60,21 @@ class Copy:
         longer = self._become_longer()
         longer.request_body.append(chunk)
         longer.request_size += len(chunk)
-        if longer.request_size > self._branch.max_body:
+        if longer.request_size > self.branch.max_body:
             self.give_up(journey, Outcome.SHED, "oversize")
         else:
             self._hold(journey, longer)
 
     def request_whole(self, journey: Journey) -> None:
-        """Announce the request if the route wants that."""
-        if self._branch.dispatch is DispatchAt.CONCURRENT:
-            self._open(journey)
+        """Announce the request; asked where the branch is `concurrent`."""
+        self._open(journey)
 
     def response_head(
         self, journey: Journey, head: ResponseHead, parts: list[bytes], joined: bytes
     ) -> None:
         """Take the response's head; the client gets `joined`, made of `parts`."""
         if (
-            head.length > self._branch.max_body
+            head.length > self.branch.max_body
             and journey.request.method != "HEAD"
             and head.status not in (204, 304)
         ):
@@ -88,37 +87,33 @@ class Copy:
 
     def turn_ended(self, journey: Journey) -> None:
         """Take note that the response goes on in a later turn of the loop."""
-        if journey.sent_bytes > self._branch.max_body:
+        if journey.sent_bytes > self.branch.max_body:
             self.give_up(journey, Outcome.SHED, "oversize")
             return
         self._hold(journey, self._become_longer())
-        if (
-            journey.copy is not None
-            and self._branch.dispatch is DispatchAt.ON_RESPONSE
-            and journey.request.complete
-        ):
+        if journey.copy is not None and self.branch.on_response and journey.request.complete:
             self._open(journey)
 
     def end(self, journey: Journey) -> None:
         """Hand over, or say why not: the journey is over."""
-        error = journey.error
+        error, request, size = journey.error, journey.request, journey.sent_bytes
         if error is not None:
             self.give_up(journey, Outcome.ABORTED, error.cause)
-        elif not journey.request.complete:
+        elif not request.complete:
             # The upstream answered before it had the whole request; the rest never came.
             self.give_up(journey, Outcome.ABORTED, "early_response")
-        elif journey.sent_bytes > self._branch.max_body:
+        elif size > self.branch.max_body:
             self.give_up(journey, Outcome.SHED, "oversize")
         elif self._longer is not None and self._longer.connection:
             self._close(journey, self._longer)
         else:
-            self._hand_over(journey)
+            self._hand_over(journey, request, size)
 
     def give_up(self, journey: Journey, outcome: Outcome, detail: str) -> None:
         """End without an exchange to compare."""
-        outlet, longer = self._branch.outlet, self._longer
+        outlet, longer = self.branch.outlet, self._longer
         if longer is None or not longer.connection:
-            self._branch.books.end(outcome, detail)
+            self.branch.books.end(outcome, detail)
         elif longer.connection == outlet.connection:
             # It is in the observer's books. The frame is small and there is at most one of it for
             # every request under way, so it needs no room of its own.
@@ -128,10 +123,9 @@ class Copy:
 
     # Handing over.
 
-    def _hand_over(self, journey: Journey) -> None:
-        branch, request, longer = self._branch, journey.request, self._longer
+    def _hand_over(self, journey: Journey, request: Request, size: int) -> None:
+        branch, longer = self.branch, self._longer
         outlet, asked, head = branch.outlet, self.asked, self._response_head
-        size = journey.sent_bytes
         request_size = 0 if longer is None else longer.request_size
         target = b"" if journey.target is request.target else request.target
         length = _EXCHANGE_BYTES + len(target) + len(asked) + request_size + len(head) + size
@@ -179,7 +173,7 @@ class Copy:
         longer = self._become_longer()
         if longer.connection:
             return
-        branch, request, asked = self._branch, journey.request, self.asked
+        branch, request, asked = self.branch, journey.request, self.asked
         outlet = branch.outlet
         target = b"" if journey.target is request.target else request.target
         length = len(target) + len(asked) + longer.request_size
@@ -206,7 +200,7 @@ class Copy:
         longer.request_size = 0
 
     def _close(self, journey: Journey, longer: Longer) -> None:
-        outlet = self._branch.outlet
+        outlet = self.branch.outlet
         head, size = self._response_head, journey.sent_bytes
         if longer.connection != outlet.connection:
             self._let_go(journey)
@@ -227,7 +221,7 @@ class Copy:
 
     def _find_no_room(self, journey: Journey) -> None:
         # The newest goes: what waits has been handed over already.
-        down = not self._branch.outlet.connection
+        down = not self.branch.outlet.connection
         self.give_up(journey, Outcome.SHED, "observer_down" if down else "queue")
 
     # Bounds.
@@ -240,7 +234,7 @@ class Copy:
 
     def _hold(self, journey: Journey, longer: Longer) -> None:
         """Count what outlives this turn against what all copies may hold."""
-        outlet = self._branch.outlet
+        outlet = self.branch.outlet
         held = longer.request_size + journey.sent_bytes
         outlet.held += held - longer.held
         longer.held = held
@@ -249,11 +243,11 @@ class Copy:
 
     def _let_go(self, journey: Journey) -> None:
         if self._longer is not None:
-            self._branch.outlet.held -= self._longer.held
+            self.branch.outlet.held -= self._longer.held
         journey.copy = None
 
     def __repr__(self) -> str:
         longer = self._longer
         opened = longer is not None and longer.connection
         state = f"opened as {longer.id}" if longer is not None and opened else "under way"
-        return f"<Copy for {self._branch.decided.route} [{state}]>"
+        return f"<Copy for {self.branch.decided.route} [{state}]>"

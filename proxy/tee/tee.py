@@ -10,7 +10,7 @@ from flags.evaluate import BASIS_POINTS, bucket_of
 from proxy.handover import MAX_BODY, Decided
 from proxy.headers import SAFE_METHODS
 from proxy.routing.unsafe_get import UnsafeGet, compile_unsafe_get
-from proxy.shadow_policy import SampleKey, SampleKeyKind, ShadowPolicy, WriteMode
+from proxy.shadow_policy import DispatchAt, SampleKey, SampleKeyKind, ShadowPolicy, WriteMode
 from proxy.tee.copy import Copy
 
 if TYPE_CHECKING:
@@ -54,12 +54,13 @@ class Branch:
 
     __slots__ = (
         "books",
+        "concurrent",
         "decided",
-        "dispatch",
         "hash_prefix",
         "key",
         "max_body",
         "number",
+        "on_response",
         "outlet",
         "samples",
         "threshold",
@@ -74,7 +75,9 @@ class Branch:
         self.outlet = outlet
         self.books = books.of(decided.route)
         self.max_body = max_body
-        self.dispatch = policy.dispatch
+        # When a copy is announced, if that is before it is whole.
+        self.concurrent = policy.dispatch is DispatchAt.CONCURRENT
+        self.on_response = policy.dispatch is DispatchAt.ON_RESPONSE
         self.writes = policy.writes is not WriteMode.NEVER
         self.unsafe_get = _unsafe_targets(policy.unsafe_get)
         self.samples = policy.sample < 1

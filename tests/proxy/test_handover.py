@@ -179,14 +179,14 @@ def test_noise_alone_is_refused_as_soon_as_it_cannot_be_a_hello(data: bytes) -> 
     except HandoverBroken:
         return
     # It may be the beginning of a HELLO: its length is within bounds.
-    assert len(data) < 5 or (data[4] == frames.HELLO and data[0] == 0)
+    assert len(data) < 5 or (data[4] == frames.HELLO and data[3] == 0)
 
 
 def test_a_frame_in_progress_holds_no_more_than_its_bound() -> None:
     unpacker = Unpacker()
     assert list(unpacker.feed(writing.hello_frame(HELLO))) == [HELLO]
     assert unpacker.held == 0
-    assert list(unpacker.feed(struct.pack(">IB", frames.MAX_TEXT, frames.LEDGER))) == []
+    assert list(unpacker.feed(struct.pack("<IB", frames.MAX_TEXT, frames.LEDGER))) == []
     assert unpacker.held == 5
 
 
@@ -196,7 +196,7 @@ def changed(data: bytes, at: int, form: str, value: float) -> bytes:
 
 
 WHOLE = packed(Whole(request=request(), response=response(body=b"x" * 10)))
-AT = WHOLE.index(b"GET /product") - struct.calcsize(">QIdHIIddHII")
+AT = WHOLE.index(b"GET /product") - struct.calcsize("<QIdHIIddHII")
 
 
 @pytest.mark.parametrize(
@@ -206,26 +206,26 @@ AT = WHOLE.index(b"GET /product") - struct.calcsize(">QIdHIIddHII")
         pytest.param(WHOLE.replace(b'"protocol": 1', b'"protocol": 2'), id="another_version"),
         pytest.param(writing.ledger_frame(()), id="something_before_hello"),
         pytest.param(writing.hello_frame(HELLO) * 2, id="two_hellos"),
-        pytest.param(packed() + struct.pack(">IB", 1, 99), id="unknown_kind"),
-        pytest.param(packed() + struct.pack(">IB", 2**31, frames.WHOLE), id="endless_frame"),
-        pytest.param(packed() + struct.pack(">IB", 3, frames.WHOLE) + b"abc", id="short_frame"),
-        pytest.param(changed(WHOLE, AT + 8, ">I", 7), id="unnamed_decision"),
-        pytest.param(changed(WHOLE, AT + 12, ">d", float("nan")), id="no_time"),
-        pytest.param(changed(WHOLE, AT + 12, ">d", -1.0), id="a_time_before_all_time"),
-        pytest.param(changed(WHOLE, AT + 22, ">I", 5), id="parts_do_not_add_up"),
-        pytest.param(changed(WHOLE, AT + 46, ">H", 7), id="no_status"),
+        pytest.param(packed() + struct.pack("<IB", 1, 99), id="unknown_kind"),
+        pytest.param(packed() + struct.pack("<IB", 2**31, frames.WHOLE), id="endless_frame"),
+        pytest.param(packed() + struct.pack("<IB", 3, frames.WHOLE) + b"abc", id="short_frame"),
+        pytest.param(changed(WHOLE, AT + 8, "<I", 7), id="unnamed_decision"),
+        pytest.param(changed(WHOLE, AT + 12, "<d", float("nan")), id="no_time"),
+        pytest.param(changed(WHOLE, AT + 12, "<d", -1.0), id="a_time_before_all_time"),
+        pytest.param(changed(WHOLE, AT + 22, "<I", 5), id="parts_do_not_add_up"),
+        pytest.param(changed(WHOLE, AT + 46, "<H", 7), id="no_status"),
         pytest.param(WHOLE.replace(b"-01\r\n\r\n", b"-01\r\n\r\t"), id="a_head_without_end"),
         pytest.param(WHOLE.replace(b"T /product", b"Tx/product"), id="no_request_line"),
         pytest.param(WHOLE.replace(b'"stage_shadow"', b'"stage_shadov"'), id="unknown_reason"),
         pytest.param(WHOLE.replace(b'"flag_revision": 3', b'"flag_revision":-3'), id="negative"),
         pytest.param(
-            packed() + struct.pack(">IB", 4, frames.LEDGER) + b"[[]]", id="ledger_row_of_nothing"
+            packed() + struct.pack("<IB", 4, frames.LEDGER) + b"[[]]", id="ledger_row_of_nothing"
         ),
         pytest.param(
-            packed() + struct.pack(">IB", 3, frames.LEDGER) + b"\xff\xff\xff", id="ledger_no_json"
+            packed() + struct.pack("<IB", 3, frames.LEDGER) + b"\xff\xff\xff", id="ledger_no_json"
         ),
         pytest.param(
-            packed() + struct.pack(">IBQ", 11, frames.ENDED, 1) + b"off", id="unknown_outcome"
+            packed() + struct.pack("<IBQ", 11, frames.ENDED, 1) + b"off", id="unknown_outcome"
         ),
     ],
 )
@@ -235,7 +235,7 @@ def test_what_cannot_be_a_frame_is_refused(data: bytes) -> None:
 
 
 def test_frames_before_the_garbage_are_given() -> None:
-    frames = Unpacker().feed(packed() + struct.pack(">IB", 1, 99))
+    frames = Unpacker().feed(packed() + struct.pack("<IB", 1, 99))
     assert next(frames) == HELLO
     with pytest.raises(HandoverBroken):
         next(frames)
@@ -244,7 +244,7 @@ def test_frames_before_the_garbage_are_given() -> None:
 def test_deeply_nested_json_is_refused() -> None:
     deep = b"[" * 100_000
     with pytest.raises(HandoverBroken):
-        read(packed() + struct.pack(">IB", len(deep), frames.LEDGER) + deep)
+        read(packed() + struct.pack("<IB", len(deep), frames.LEDGER) + deep)
 
 
 def test_a_decision_is_named_once_per_connection() -> None:
