@@ -109,13 +109,15 @@ class ObserverPolicy:
     """The top-level `shadow:` of routes.yaml: what all routes share."""
 
     kill_switch: bool = False
-    # Exchanges that may wait in the observer for their shadow request.
+    # Exchanges that may wait in the observer for their shadow request; beyond it a burst waits in
+    # the buffers of the workers.
     queue: int = 512
     # Shadow requests in flight.
     concurrency: int = 16
     # Of one body, request or response, primary or shadow. Bytes.
     max_body: int = MIB
-    # Of one shadow request, its wait in the queue included. Seconds.
+    # Of one shadow request, its wait in the queue included: one that has waited half of it is not
+    # sent any more. Seconds.
     deadline: float = 5.0
     # The observer's event loop lags by more than this: new work is shed. Seconds; 0 is off.
     loop_lag_shed: float = 0.05
