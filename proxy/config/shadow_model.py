@@ -218,8 +218,8 @@ class ObserverShape(Shape):
         default=_OBSERVER.queue,
         ge=1,
         le=100_000,
-        description="Exchanges that may wait in the observer; a burst beyond it waits in the workers'"
-        " buffers, and is shed and counted when those are full.",
+        description="Exchanges that may wait in the observer; a burst beyond it waits in the"
+        " workers' buffers, and is shed and counted when those are full.",
     )
     workers: int = Field(
         default=_OBSERVER.concurrency, ge=1, le=1024, description="Shadow requests in flight."
