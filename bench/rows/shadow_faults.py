@@ -166,7 +166,7 @@ def _suffer(
     rounds: dict[tuple[str, bool], list[Round]] = {}
     order = tuple((name, copies) for name in PAIRS for copies in (False, True))
     names = {f"{name} {copies}": (name, copies) for name, copies in order}
-    for turn in range(1 if run.quick else 5):
+    for turn in range(1 if run.quick else 3):
         for each in rotated(tuple(names), turn):
             name, copies = names[each]
             rounds.setdefault((name, copies), []).append(
@@ -174,7 +174,7 @@ def _suffer(
                     (shadowed if copies else alone)[name],
                     visitors,
                     run.cores,
-                    seconds=1 if run.quick else 4,
+                    seconds=1 if run.quick else 2,
                     connections=CONNECTIONS,
                     pause_milliseconds=PAUSE_MILLISECONDS,
                 )
