@@ -12,7 +12,7 @@ from proxy.compare.comparison import Comparison, Difference
 from proxy.compare.decode import decoded
 from proxy.compare.policy import CompiledPolicy
 from proxy.compare.reader import Incomparable
-from proxy.compare.redaction import redacted_body, redacted_headers, redacted_target
+from proxy.compare.redaction import REDACTED, redacted_body, redacted_headers, redacted_target
 from proxy.evidence.exemplar import Exemplar, KeptAnswer, KeptDifference
 from proxy.exchange import Answer, AskedRequest, Exchange
 from proxy.observer.settling import Pair
@@ -145,12 +145,17 @@ def answer_of(kept: KeptAnswer) -> Answer | None:
     )
 
 
-def request_of(exemplar: Exemplar) -> AskedRequest:
-    """The request of an exemplar; what was redacted is left out."""
+def request_of(exemplar: Exemplar) -> AskedRequest | None:
+    """The request of an exemplar; what was redacted is left out. None when that is its path."""
+    path, mark, query = exemplar.target.partition("?")
+    if REDACTED in path:
+        return None
+    kept = "&".join(part for part in query.split("&") if REDACTED not in part)
+    target = path + (mark + kept if kept or not query else "")
     gone = {name.lower() for name in exemplar.redacted}
     return AskedRequest(
         method=exemplar.method,
-        target=exemplar.target.encode("latin-1", "replace"),
+        target=target.encode("latin-1", "replace"),
         headers=tuple(
             (name.encode("latin-1", "replace"), value.encode("latin-1", "replace"))
             for name, value in exemplar.request_headers

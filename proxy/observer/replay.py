@@ -45,6 +45,8 @@ class Replay:
         if terms.paused:
             raise Unreplayable("shadow traffic is paused: resume it first")
         asked = request_of(stored.exemplar)
+        if asked is None:
+            raise Unreplayable("its path held a secret, which was not written down")
         legacy, new = await asyncio.gather(
             self._ask(asked, route, Side.LEGACY), self._ask(asked, route, Side.NEW)
         )

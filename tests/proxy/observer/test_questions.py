@@ -205,6 +205,7 @@ async def test_a_replay_asks_both_sides_and_counts_nowhere(tmp_path: Path) -> No
         assert len(made.new.requests) == before + 1
         (asked,) = made.legacy.requests
         assert asked.values(b"x-figway-shadow") == [b"1"]
+        assert asked.target in [b"/a/%d?q=1" % number for number in range(3)]
         assert not asked.has(b"cookie")
         assert not asked.has(b"authorization")
         made.new.script = made.legacy.script
