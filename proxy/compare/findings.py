@@ -77,6 +77,11 @@ class Findings:
         """Whether a difference was found that counts."""
         return bool(self._paths)
 
+    @property
+    def uses(self) -> int:
+        """How many rules and equivalences made something equal so far."""
+        return len(self._used)
+
     def has(self, path: str) -> bool:
         """Whether something was found at a path that counts."""
         return path in self._paths

@@ -40,12 +40,13 @@ def compare_html(legacy: Body, new: Body, found: Findings) -> None:
     left_out = drops(policy)
     document, new_document = parse(source, left_out, limits), parse(new_source, left_out, limits)
     facets = frozenset(policy.facets)
+    uses = found.uses
     if document.html != new_document.html:
         sides = Sides(read(document, limits), read(new_document, limits))
         _compare_pages(sides, facets, found)
     if Facet.MARKUP in facets or found.policy.php:
         _compare_entities(source, new_source, found)
-    if not found.different:
+    if not found.different and found.uses == uses:
         # Spaces, comments, the order of attributes, or what is dropped.
         found.used("html:notation", _MARKUP)
 
