@@ -141,6 +141,20 @@ def test_a_live_route_asks_legacy_without_the_visitors_session(data: Path, tmp_p
         assert len(set(sessions.iterdir()) - before) == 10
 
 
+def test_nothing_of_a_trade_customer_is_copied(data: Path, tmp_path: Path) -> None:
+    """The catalog knows retail prices only: comparing would tell of a fault that is none."""
+    with shadow_shop(data, tmp_path) as shop:
+        visitor = Visitor(shop.port)
+        token = visitor.get("/login").csrf()
+        visitor.post("/login", csrf=token, email="site@example.com", password="by-the-box")
+        assert visitor.cookies["techflow_group"] == "trade"
+        for target in ("/search?q=saw", "/api/search?q=saw", "/category/hammers"):
+            assert visitor.get(target).status == 200
+        Visitor(shop.port).get("/category/hammers")
+        report = settled(shop.figway, 1)
+        assert happened(report["category-page"]) == {"match": 1}, brief(report)
+
+
 def test_a_php_warning_is_a_defect_of_legacy_and_no_mismatch(data: Path, tmp_path: Path) -> None:
     with shadow_shop(data, tmp_path, defect=True) as shop:
         visitor = Visitor(shop.port)
