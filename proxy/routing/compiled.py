@@ -85,7 +85,7 @@ class CompiledRoute:
     rollback_all: Decision
     # Every decision this route can come to, here or at dispatch.
     by_reason: MappingProxyType[Reason, Decision]
-    # `parked` for a request that is not copied: the rewrite lacks a value, or the cohort is `never`.
+    # `parked` for a request that is not copied: its rewrite lacks a value, or its cohort is never.
     parked_alone: Decision | None
     # Position in the table's total order of precedence under one host; lower wins.
     rank: int
