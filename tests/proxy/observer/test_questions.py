@@ -23,7 +23,7 @@ from proxy.shadow_policy import (
     WriteMode,
 )
 from tests.proxy.observer.rig import NO_REPROBE, Asked, Rig, response, rig
-from tests.rigs.scripted_origin import answer, reset_at_once
+from tests.rigs.scripted_origin import Conversation, answer, reset_at_once
 
 CALM = ObserverPolicy(loop_lag_shed=0.0)
 LEGACY = b'{"at": "2026-11-22T10:00:00Z", "price": 10, "name": "a"}'
@@ -195,7 +195,14 @@ async def test_a_proposal_can_be_taken_over_and_a_refused_one_says_why(tmp_path:
 
 
 async def test_a_replay_asks_both_sides_and_counts_nowhere(tmp_path: Path) -> None:
-    async with desk(tmp_path) as made:
+    says = [NEW]
+
+    def mended_later(conversation: Conversation) -> None:
+        while True:
+            conversation.read_request()
+            conversation.send(response(says[0]))
+
+    async with desk(tmp_path, new=mended_later) as made:
         id = (await ask(made, "exemplars", route="a"))["exemplars"][0]["id"]
         before = len(made.new.requests)
         replayed = await ask(made, "replay", id=id)
@@ -208,9 +215,7 @@ async def test_a_replay_asks_both_sides_and_counts_nowhere(tmp_path: Path) -> No
         assert asked.target in [b"/a/%d?q=1" % number for number in range(3)]
         assert not asked.has(b"cookie")
         assert not asked.has(b"authorization")
-        made.new.script = made.legacy.script
-        for conversation in made.new.conversations:
-            conversation.close()
+        says[0] = LEGACY
         assert (await ask(made, "replay", id=id))["outcome"] == "match"
         (route,) = (await ask(made, "report", route="a"))["routes"]
         assert sum(route["outcomes"].values()) == 3
