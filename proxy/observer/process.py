@@ -152,7 +152,7 @@ class Observer:
                 strangers_told = True
                 known = connected | self.dispatch.workers.keys()
                 for boot in {each.boot for each in self.store.balances()} - known:
-                    self._bury(boot)
+                    self.store.end_boot(boot, self.dispatch.waiting(boot), with_observer=True)
 
     def _bury(self, boot: str) -> None:
         self.store.end_boot(boot, self.dispatch.waiting(boot))

@@ -149,10 +149,16 @@ class EvidenceStore:
             self._backlog.add(entry)
             self._handed_over()
 
-    def end_boot(self, boot: str, waiting: Mapping[tuple[str, str], int]) -> None:
-        """The worker is gone. What it had not handed over becomes aborted{worker_lost}."""
+    def end_boot(
+        self, boot: str, waiting: Mapping[tuple[str, str], int], *, with_observer: bool = False
+    ) -> None:
+        """The worker is gone. What it had not handed over becomes aborted{worker_lost}.
+
+        `with_observer`: an earlier observer has gone with it, so what was handed over cannot be
+        told from what was not; all of it becomes shed{observer_lost}, which counts as lost.
+        """
         with self._state:
-            self._backlog.add(Ended(boot=boot, waiting=dict(waiting)))
+            self._backlog.add(Ended(boot=boot, waiting=dict(waiting), with_observer=with_observer))
             self._handed_over()
 
     def use(self, terms: Mapping[str, RouteTerms], policy: ObserverPolicy) -> None:

@@ -34,10 +34,11 @@ class Ledgers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """A worker is gone."""
+    """A worker is gone; `with_observer` when it was never heard of by this one."""
 
     boot: str
     waiting: Waiting
+    with_observer: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

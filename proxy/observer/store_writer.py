@@ -148,7 +148,12 @@ class Writer:
                     )
                 case Ended():
                     rows.finish()
-                    self._end(entry.boot, entry.waiting, Outcome.ABORTED, WORKER_LOST, in_force)
+                    outcome, detail = (
+                        (Outcome.SHED, OBSERVER_LOST)
+                        if entry.with_observer
+                        else (Outcome.ABORTED, WORKER_LOST)
+                    )
+                    self._end(entry.boot, entry.waiting, outcome, detail, in_force)
                 case Looked():
                     rows.finish()
                     self._look(entry)

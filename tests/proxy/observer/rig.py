@@ -89,7 +89,9 @@ class MemoryStore:
                 missing = 0
             self.unaccounted[key] = missing
 
-    def end_boot(self, boot: str, waiting: Mapping[tuple[str, str], int]) -> None:
+    def end_boot(
+        self, boot: str, waiting: Mapping[tuple[str, str], int], *, with_observer: bool = False
+    ) -> None:
         self.ended_boots.append(boot)
 
     def use(self, terms: Mapping[str, RouteTerms], policy: ObserverPolicy) -> None:
