@@ -24,7 +24,7 @@ from proxy.observer.telling import Telling
 _LOG_QUEUE: Final = 1000
 _UNUSABLE: Final = 3
 # Where processors are scarce, clients are served first.
-_NICE: Final = 10
+_NICE: Final = 5
 
 
 def main() -> int:
