@@ -374,6 +374,26 @@ def test_after_the_cut_over_legacy_is_the_shadow_without_the_visitors_session(st
     assert shadow.values(b"x-figway-shadow") == [b"1"]
 
 
+def test_of_a_canary_the_part_that_legacy_serves_is_copied_until_it_is_rolled_back(
+    stand: Stand,
+) -> None:
+    stand.write(stage="canary")
+    figway = stand.start()
+    ask(figway, get("/item/1"))
+    assert settled(figway, 1) == {"match": 1}
+    assert stand.new.one_request().values(b"x-figway-shadow") == [b"1"]
+    assert figway.run("rollback", "--all", "--reason", "drill", "--wait").code == 0
+    ask(figway, get("/item/2"))
+    assert figway.run("resume", "--all", "--reason", "over").code == 0
+    # All of it on the new side: nobody is the shadow of a canary's new part.
+    stand.write(stage="canary", flags=LIVE_FLAGS)
+    assert figway.run("reload").code == 0
+    assert ask(figway, get("/item/3")).status == 200
+    assert settled(figway, 1) == {"match": 1}
+    assert stand.new.targets == [b"/item/1", b"/item/3"]
+    assert stand.legacy.targets == [b"/item/1", b"/item/2"]
+
+
 def test_a_write_is_copied_only_in_a_mode_that_says_so(stand: Stand) -> None:
     figway = stand.start()
     post = b"POST /item/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nx=1"

@@ -16,6 +16,7 @@ from proxy.compare.policy import CompiledPolicy
 from proxy.compare_policy import ComparePolicy
 from proxy.exchange import Answer
 from proxy.observer import comparer as comparer_module
+from proxy.observer import examine as examine_module
 from proxy.observer.comparer import Comparer, run
 from proxy.observer.examine import Job
 
@@ -144,3 +145,22 @@ def test_a_process_dies_with_the_observer_also_in_the_middle_of_a_pair() -> None
         process.wait(20)
         # The pipe is the child's too: its end is the end of the child.
         assert process.stdout.read() == b""
+
+
+@pytest.mark.parametrize(
+    ("defect", "reason"),
+    [
+        pytest.param(ZeroDivisionError(), "internal", id="a_defect"),
+        pytest.param(RecursionError(), "internal", id="too_deep"),
+        pytest.param(MemoryError(), "budget", id="out_of_memory"),
+    ],
+)
+def test_a_comparison_that_fails_is_an_incomparable_pair(
+    monkeypatch: pytest.MonkeyPatch, defect: BaseException, reason: str
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise defect
+
+    monkeypatch.setattr(examine_module, "compare", fail)
+    found = job(1, 2).run()
+    assert (found.result, found.incomparable) == (Result.INCOMPARABLE, reason)
