@@ -106,11 +106,18 @@ def _settled(session: Session, ports: Ports) -> dict[str, object]:
     """The report, once every request has its outcome."""
     before: _Progress | None = None
     report: dict[str, object] = {}
-    for _ in range(_SETTLE_LOOKS):
+    for look in range(_SETTLE_LOOKS):
         if session.stop.asked():
             return report
         session.check()
-        report = json.loads(_figway(ports, "report", "--format", "json"))
+        try:
+            report = json.loads(_figway(ports, "report", "--format", "json"))
+        except RunError:
+            # The observer starts beside the workers, and the visitors did not wait for it.
+            if look == _SETTLE_LOOKS - 1:
+                raise
+            session.stop.wait(_SETTLE_SECONDS)
+            continue
         now = _progress(report)
         if now == before and now.eligible > 0 and now.pending == 0:
             return report

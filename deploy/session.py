@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import select
 import signal
 import sys
-import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 from deploy.servers import RunError
 from deploy.service import Service, ServiceError
@@ -19,22 +21,27 @@ class Stop:
     """Ctrl-C, SIGTERM and SIGHUP: the first stops in order, the second at once."""
 
     def __init__(self) -> None:
-        self._asked = threading.Event()
+        # Not an Event: its set() takes a lock, and a signal that comes while wait() holds it would
+        # wait for itself for ever.
+        self._told, self._tell = os.pipe()
+        os.set_blocking(self._tell, False)
         self.times = 0
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._on_signal)
 
     def _on_signal(self, _number: int, _frame: object) -> None:
         self.times += 1
-        self._asked.set()
+        # Full is told as well.
+        with suppress(BlockingIOError):
+            os.write(self._tell, b"!")
 
     def asked(self) -> bool:
         """Whether we were told to stop."""
-        return self._asked.is_set()
+        return self.times > 0
 
     def wait(self, seconds: float) -> None:
         """Sleep, but not beyond the signal."""
-        self._asked.wait(seconds)
+        select.select([self._told], [], [], seconds)
 
 
 class Session:

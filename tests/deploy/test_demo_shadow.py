@@ -71,6 +71,13 @@ def test_without_faults_nothing_differs(clone: Clone) -> None:
         assert clone.processes() == []
 
 
+def test_one_request_is_waited_for_too(clone: Clone) -> None:
+    """It is over before the observer has started."""
+    with clone.run(*RUNNER, RUN_PRODUCTS="60", DEMO_REQUESTS="1") as run:
+        text = run.wait_for_output("Ctrl-C stops all of it.", 110)
+        assert re.search(r"1 eligible = (match|mismatch) 1|1 eligible = .*(match|mismatch) 1", text)
+
+
 def test_a_signal_while_visitors_ask_stops_it(clone: Clone) -> None:
     with clone.run(*RUNNER, RUN_PRODUCTS="60", DEMO_REQUESTS="100000") as run:
         run.wait_for_output("100,000 requests", 60)
