@@ -24,12 +24,14 @@ from proxy.compare.fingerprint import cause_key, fingerprint
 from proxy.compare.policy import CompiledPolicy
 from proxy.compare.rule_tree import NamedRule
 from proxy.compare.rules import Bijections, accepting
+from proxy.compare.secrets import REDACTED, redacted_text
 from proxy.compare_policy import Op, Severity
 
-REDACTED = "[redacted]"
 _SEVERITIES = tuple(Severity)
 # Paths are patterns, so a comparison has few; a hostile body has not.
 _PLACES = 5000
+# A longer value is looked through for secrets after it was cut.
+_SEARCHED = 4096
 _OTHERS = "(others)"
 _PATHS = 1000
 _PATHS_OF_A_CAUSE = 100
@@ -131,14 +133,14 @@ class Findings:
             legacy = None if legacy is None else REDACTED
             new = None if new is None else REDACTED
         elif legacy is not None and new is not None:
-            legacy, new = excerpts(legacy, new)
+            legacy, new = excerpts(_harmless(legacy), _harmless(new))
         difference = Difference(
             path=path,
             at=at,
             kind=kind,
             severity=severity,
-            legacy=None if legacy is None else printable(cut(legacy)),
-            new=None if new is None else printable(cut(new)),
+            legacy=None if legacy is None else printable(cut(_harmless(legacy))),
+            new=None if new is None else printable(cut(_harmless(new))),
             cause=cause,
             expected=expected,
         )
@@ -348,6 +350,11 @@ class Findings:
 
 def _rank(difference: Difference) -> int:
     return _SEVERITIES.index(difference.severity)
+
+
+def _harmless(text: str) -> str:
+    """A value without what looks like a secret, before it is cut; of a long one what is shown."""
+    return redacted_text(text) if len(text) <= _SEARCHED else text
 
 
 def is_expected(rules: tuple[NamedRule, ...]) -> bool:

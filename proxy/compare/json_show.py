@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterable
 
 from proxy.compare.excerpt import SHOWN
-from proxy.compare.findings import REDACTED
 from proxy.compare.json_text import Json
 from proxy.compare.rule_tree import RuleNode
+from proxy.compare.secrets import REDACTED
 
 
 def shown(value: Json, node: RuleNode) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import re2
 
 from proxy.compare.calendar import days_of
+from proxy.compare.html_page import drop
 from proxy.compare.paths import PathError, parse
 from proxy.compare.rule_tree import NamedRule, Pattern, RuleNode, RuleTree
 from proxy.compare_policy import (
@@ -80,13 +81,17 @@ class CompiledPolicy:
                 patterns.append(Pattern(_steps(rule.path, place, rule.line), named))
             else:
                 _check_flat(rule.path, place, rule.line)
-                self._flat.append((_flat_pattern(rule.path, rule.op in _INHERITED), named))
+                # Places in pages are patterns of their own: `html:text` is all of its text.
+                inherited = rule.op in _INHERITED or rule.path.startswith("html:")
+                self._flat.append((_flat_pattern(rule.path, inherited), named))
         for index, path in enumerate(policy.redact):
             if path.startswith("$"):
                 patterns.append(Pattern(_steps(path, f"redact[{index}]", 0), None))
             elif not path.startswith("query:"):
                 _check_flat(path, f"redact[{index}]", 0)
                 self._flat.append((_flat_pattern(path, inherited=True), None))
+        for index, text in enumerate(policy.html.drop):
+            _check_drop(text, f"html.drop[{index}]")
         self.policy = policy
         self.limits = limits
         self.headers: HeaderPolicy = policy.headers
@@ -171,6 +176,14 @@ def _check_flat(path: str, place: str, line: int) -> None:
         raise CompareRuleError(where, f"{path!r} names no facet", f"choose of {facets}", line)
     if path in ("header:", "form:"):
         raise CompareRuleError(where, f"{path!r} names no field", "add its name", line)
+
+
+def _check_drop(text: str, place: str) -> None:
+    try:
+        drop(text)
+    except ValueError as error:
+        mend = "write a CSS selector, or selector@attribute"
+        raise CompareRuleError(place, str(error), mend) from None
 
 
 def _flat_pattern(path: str, inherited: bool) -> Any:

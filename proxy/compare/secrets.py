@@ -1,0 +1,140 @@
+"""Secrets known by their looks or by the name they stand under, and texts without them.
+
+Looks: e-mail addresses, JSON Web Tokens, payment card numbers, IBANs, keys of well-known services,
+`Bearer` and `Basic` credentials. A number is a card's, an account an IBAN, only if it checks.
+"""
+
+from __future__ import annotations
+
+import re
+
+REDACTED = "[redacted]"
+
+# The part before the @ is found backwards from it: looked for forwards, every word is a candidate.
+_DOMAIN = re.compile(r"@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
+_CODED_DOMAIN = re.compile(r"%40[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
+_LOCAL = frozenset("!#$%&'*+/=?^`{|}~-._")
+_LOCAL_LENGTH = 64
+# Each with a text without which it cannot match.
+_LOOKS = tuple(
+    (telling, re.compile(rf"(?<![\w-])(?:{looks})"))
+    for telling, looks in (
+        # RFC 7519, 3.1: two base64url parts that begin with {" and a third, perhaps empty.
+        ("eyJ", r"eyJ[\w-]{5,}+\.[\w-]{2,}+(?:\.[\w-]*+)?"),
+        ("Bearer", r"Bearer\s{1,8}[\w.~+/=-]{8,}+"),
+        ("Basic", r"Basic\s{1,8}[A-Za-z0-9+/=]{8,}+"),
+        ("_live_", r"[spr]k_live_\w{10,}+"),
+        ("_test_", r"[spr]k_test_\w{10,}+"),
+        ("whsec_", r"whsec_\w{16,}+"),
+        ("AKIA", r"AKIA[0-9A-Z]{16}"),
+        ("AIza", r"AIza[\w-]{30,}+"),
+        ("xox", r"xox[abprs]-[\w-]{10,}+"),
+        ("glpat-", r"glpat-[\w-]{20,}+"),
+        ("gh", r"gh[pousr]_\w{20,}+"),
+    )
+)
+# ISO/IEC 7812: 14 to 19 digits that begin as those of the issuers do, in groups or not. (A bar code
+# has 13, and every tenth would check.)
+_CARD = re.compile(
+    r"(?<![\w.,-])(?:4\d|5[1-5]|2[2-7]|3[04-8]|6[0245])(?:[ -]?\d){12,17}(?!\w|[.,-]\d)"
+)
+# ISO 13616: country, two check digits, 11 to 30 letters and digits, in groups of four or not.
+_IBAN = re.compile(r"(?<!\w)[A-Za-z]{2}\d{2}(?: ?[A-Za-z0-9]{4}){2,7}(?: ?[A-Za-z0-9]{1,3})?(?!\w)")
+_SHORTEST = 13
+# Names of members, fields, parameters and cookies that hold a secret.
+_NAME = re.compile(
+    r"pass(?:word|wd|phrase|wort)|pwd|secret|token|api_?-?key|access_?-?key|private_?-?key"
+    r"|authorization|auth_?key|csrf|xsrf|nonce|sess(?:ion)?_?-?id|credential"
+    r"|card_?-?(?:number|no)|cc_?-?num|cvv|cvc|iban|ssn|otp",
+    re.IGNORECASE,
+)
+# Whole words only: `pinned`, `author` and `side` are none.
+_SHORT_NAMES = frozenset({"auth", "pin", "sid", "tan", "key", "session", "sectok", "pan", "bic"})
+# `password=...`, `"token": "..."` in text of no known format.
+_NAMED_BY = ("passw", "secret", "token", "apikey", "api_key", "sessid")
+_NAMED = re.compile(
+    r"""((?:passw(?:or)?d|secret|token|api_?key|sessid)[\w.-]{0,20}["']?\s{0,3}[=:]\s{0,3})"""
+    r"""("[^"\r\n]{1,4096}"|'[^'\r\n]{1,4096}'|[^\s"'&;,<>]{4,4096})""",
+    re.IGNORECASE,
+)
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether what stands under a name is a secret, whatever it looks like."""
+    name = name[:200]
+    return name.lower() in _SHORT_NAMES or _NAME.search(name) is not None
+
+
+def redacted_text(text: str) -> str:
+    """A text without the secrets that are known by their looks; the same object without any."""
+    if "@" in text:
+        text = _without_mail(text, _DOMAIN)
+    if len(text) < _SHORTEST:
+        return text
+    if "%40" in text:
+        text = _without_mail(text, _CODED_DOMAIN)
+    for telling, looks in _LOOKS:
+        if telling in text:
+            text = looks.sub(REDACTED, text)
+    return _IBAN.sub(_without_iban, _CARD.sub(_without_card, text))
+
+
+def redacted_prose(text: str) -> str:
+    """The same for text of no known format, where `password=...` is looked for too."""
+    text = redacted_text(text)
+    if len(text) < _SHORTEST:
+        return text
+    lower = text.lower()
+    if any(word in lower for word in _NAMED_BY):
+        return _NAMED.sub(_without_value, text)
+    return text
+
+
+def has_secret(text: str) -> bool:
+    """Whether `redacted_text` would take something out."""
+    return redacted_text(text) != text
+
+
+def _without_mail(text: str, domains: re.Pattern[str]) -> str:
+    kept: list[str] = []
+    end = 0
+    for domain in domains.finditer(text):
+        start = at = domain.start()
+        while start > max(end, at - _LOCAL_LENGTH) and _is_local(text[start - 1]):
+            start -= 1
+        if start < at:
+            kept += (text[end:start], REDACTED)
+            end = domain.end()
+    if not kept:
+        return text
+    kept.append(text[end:])
+    return "".join(kept)
+
+
+def _is_local(character: str) -> bool:
+    return character.isalnum() or character in _LOCAL
+
+
+def _without_card(found: re.Match[str]) -> str:
+    digits = [int(digit) for digit in found[0] if digit.isdigit()]
+    # Luhn (ISO/IEC 7812-1, annex B): every second digit from the right counts double.
+    total = sum(
+        digit if place % 2 == 0 else sum(divmod(2 * digit, 10))
+        for place, digit in enumerate(reversed(digits))
+    )
+    return REDACTED if total % 10 == 0 else found[0]
+
+
+def _without_iban(found: re.Match[str]) -> str:
+    number = found[0].replace(" ", "").upper()
+    if not 15 <= len(number) <= 34:
+        return found[0]
+    # ISO 7064, MOD 97-10: the first four go to the end, letters are 10 to 35.
+    spelled = "".join(str(int(character, 36)) for character in number[4:] + number[:4])
+    return REDACTED if int(spelled) % 97 == 1 else found[0]
+
+
+def _without_value(found: re.Match[str]) -> str:
+    value = found[2]
+    quote = value[0] if value[0] in "\"'" else ""
+    return f"{found[1]}{quote}{REDACTED}{quote}"
