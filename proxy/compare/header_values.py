@@ -69,6 +69,8 @@ def directives(value: str) -> dict[str, str]:
 def challenges(value: str) -> frozenset[tuple[str, str]]:
     """Schemes and realms of WWW-Authenticate. Nonces and the like are new in every answer."""
     found = list(_CHALLENGE.finditer(value))
+    if not found:
+        return frozenset({(value, "")})
     result = set()
     for challenge, following in zip(found, [*found[1:], None], strict=True):
         part = value[challenge.end() : following.start() if following else len(value)]

@@ -146,7 +146,8 @@ def _changed(one: _Run, other: _Run, sides: Sides) -> Event:
         new_element=other[0],
         legacy=" ".join(filter(None, (before, core[0], after))),
         new=" ".join(filter(None, (before, core[1], after))),
-        part=_part(legacy.words[one[1]]),
+        # One of the two can be empty.
+        part=_part(legacy.words[one[1]] if one[1] < one[2] else new.words[other[1]]),
         core=core,
         whole=whole if max(map(len, whole)) <= _WHOLE else None,
     )

@@ -40,8 +40,8 @@ _VOID = frozenset(
 # The parser closes them itself before the next of their kind, except within SVG and MathML.
 _IMPLIED = frozenset(
     {
-        *("p", "li", "dd", "dt", "option", "tr", "td", "th", "thead", "tbody", "tfoot"),
-        *("colgroup", "caption"),
+        *("p", "li", "dd", "dt", "option", "tr", "td", "th", "thead", "tbody", "tfoot", "a"),
+        *("colgroup", "caption", "nobr"),
     }
 )
 _FOREIGN = ("svg", "math")
