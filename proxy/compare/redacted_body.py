@@ -91,15 +91,20 @@ def _encoded(text: str, content: bytes, charset: str) -> bytes:
 
 
 def _check(content: bytes, charset: str, media: Media) -> None:
-    text = text_of(content, charset)
-    spellings = {text, text_of(content.replace(b"\x00", b""), ""), html.unescape(text)}
-    if "%" in text:
-        spellings.add(unquote(text, encoding="latin-1"))
-    if "\\" in text:
-        spellings.add(_ESCAPE.sub(_unescaped, text))
+    texts = {text_of(content, charset)}
+    if b"\x00" in content:
+        # Two-byte characters that nobody announced.
+        texts.add(text_of(content.replace(b"\x00", b"")))
     if media is Media.BINARY:
-        spellings.add(content.decode("latin-1"))
-    if any(has_secret(spelling) for spelling in spellings):
+        texts.add(content.decode("latin-1"))
+    spellings = set(texts)
+    for text in texts:
+        spellings.add(html.unescape(text))
+        if "%" in text:
+            spellings.add(unquote(text, encoding="latin-1"))
+        if "\\" in text:
+            spellings.add(_ESCAPE.sub(_unescaped, text))
+    if any(map(has_secret, spellings)):
         raise SecretLeft
 
 

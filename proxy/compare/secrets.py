@@ -38,6 +38,14 @@ _LOOKS = tuple(
 _CARD = re.compile(
     r"(?<![\w.,-])(?:4\d|5[1-5]|2[2-7]|3[04-8]|6[0245])(?:[ -]?\d){12,17}(?!\w|[.,-]\d)"
 )
+# By the first two digits: American Express has 15, Diners 14, Visa 16 or 19; others 16 or more.
+_LENGTHS = {
+    **dict.fromkeys((34, 37), (15,)),
+    **dict.fromkeys((30, 36, 38), (14, 16)),
+    **dict.fromkeys(range(40, 50), (16, 19)),
+    **dict.fromkeys((*range(51, 56), *range(22, 28), 35), (16,)),
+}
+_USUAL = (16, 17, 18, 19)
 # ISO 13616: country, two check digits, 11 to 30 letters and digits, in groups of four or not.
 _IBAN = re.compile(r"(?<!\w)[A-Za-z]{2}\d{2}(?: ?[A-Za-z0-9]{4}){2,7}(?: ?[A-Za-z0-9]{1,3})?(?!\w)")
 _SHORTEST = 13
@@ -117,6 +125,8 @@ def _is_local(character: str) -> bool:
 
 def _without_card(found: re.Match[str]) -> str:
     digits = [int(digit) for digit in found[0] if digit.isdigit()]
+    if len(digits) not in _LENGTHS.get(10 * digits[0] + digits[1], _USUAL):
+        return found[0]
     # Luhn (ISO/IEC 7812-1, annex B): every second digit from the right counts double.
     total = sum(
         digit if place % 2 == 0 else sum(divmod(2 * digit, 10))
