@@ -26,6 +26,11 @@ class AskedRequest:
         """The value of a field by lower-case name, several lines joined; None without one."""
         return joined(self.headers, name)
 
+    @property
+    def host(self) -> str:
+        """The Host it was asked with; "" without one."""
+        return (self.header(b"host") or b"").decode("latin-1")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:

@@ -75,6 +75,11 @@ def add_parser(subparsers: Parsers) -> None:
         "--type", metavar="TYPE", help="media type of both bodies, such as application/json"
     )
     parser.add_argument("--method", default="GET", help="what was asked with; default: GET")
+    parser.add_argument(
+        "--host",
+        default="",
+        help="what was asked with in Host: a Location with it and one without are equal",
+    )
     parser.add_argument("--format", choices=("text", "json"), default="text")
     parser.add_argument("--json", action="store_true", help="the same as --format json")
 
@@ -87,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
     pair = [_read(name, args.type or "") for name in (args.legacy, args.new)]
     bare = not all(stored.has_head for stored in pair)
     legacy, new = comparable(*pair)
-    comparison = compare(legacy, new, policy, method=args.method)
+    comparison = compare(legacy, new, policy, method=args.method, host=args.host)
     if args.json or args.format == "json":
         print_json(
             {

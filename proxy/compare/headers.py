@@ -255,9 +255,11 @@ def _location(was: str, now: str, host: str) -> Severity | None:
     if one.origin != other.origin:
         if one.origin and other.origin:
             return Severity.CRITICAL
-        ours = address(f"http://{host}") if host else None
+        if not host:
+            return Severity.MINOR
         given = one.origin or other.origin
-        if ours is None or given.partition("//")[2] not in (ours.origin[7:], host.lower()):
-            return Severity.MINOR if not host else Severity.CRITICAL
+        ours = address(f"{given.partition('//')[0]}//{host}")
+        if ours is None or ours.origin != given:
+            return Severity.CRITICAL
     # The same parameters in another order.
     return None if one.query == other.query else Severity.MINOR

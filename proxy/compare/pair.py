@@ -5,8 +5,9 @@ type found, and the reader of that type called. What each part gives:
 
 * `status.compare_status(legacy, new, found) -> bool`: reports a difference of status; False where
   the bodies are then not worth comparing (200 against 500).
-* `headers.compare_headers(legacy, new, found)`: all fields that the policy names, Set-Cookie by
-  structure. Called for every pair, byte-equal ones too: it must be fast where nothing differs.
+* `headers.compare_headers(legacy, new, found, host=...)`: all fields that the policy names,
+  Set-Cookie by structure. Called for every pair, byte-equal ones too: it must be fast where
+  nothing differs.
 * `php_defects.extract(content) -> (content without PHP messages, defects)`: the same object and ()
   where there are none, after as good as no work.
 * a `Reader` per media type (`reader.py`, `readers.py`).
@@ -33,15 +34,18 @@ _BODILESS = frozenset({204, 304})
 
 
 def compare(
-    legacy: Answer, new: Answer, policy: CompiledPolicy, *, method: str = "GET"
+    legacy: Answer, new: Answer, policy: CompiledPolicy, *, method: str = "GET", host: str = ""
 ) -> Comparison:
-    """Compare two answers to one request. Linear in size; never raises, whatever the bytes."""
+    """Compare two answers to one request. Linear in size; never raises, whatever the bytes.
+
+    `host` is the Host field both were asked with, "" where it is not known.
+    """
     found = Findings(policy)
     if legacy.status != new.status and 304 in (legacy.status, new.status):
         # The validators that were asked with come from one side only.
         return found.finish(incomparable="conditional")
     bodies = compare_status(legacy.status, new.status, found)
-    compare_headers(legacy, new, found)
+    compare_headers(legacy, new, found, host=host)
     if not bodies or method == "HEAD" or legacy.status in _BODILESS:
         return found.finish()
     return _compare_bodies(legacy, new, found)

@@ -21,6 +21,7 @@ from proxy.conformance.prepared import Prepared, Unsendable, Visitor, prepare
 from proxy.conformance.result import Asked, CaseOutcome, CaseResult, StepResult
 from proxy.conformance.sender import Sender, Unreachable
 from proxy.conformance.site import Site, may_change
+from proxy.exchange import joined
 from proxy.routing.route import Route
 from proxy.stages import Side
 
@@ -229,7 +230,10 @@ class Runner:
         legacy, new = answers.get(Side.LEGACY), answers.get(Side.NEW)
         if legacy is None or new is None:
             return None
-        return compare(legacy, new, self._policy(case, route), method=asked[0].request.method)
+        request = asked[0].request
+        # Both sides are asked with the same Host.
+        host = (joined(request.headers, b"host") or b"").decode("latin-1")
+        return compare(legacy, new, self._policy(case, route), method=request.method, host=host)
 
     def _policy(self, case: Case, route: Route | None) -> CompiledPolicy:
         key = (route.id if route is not None else "", case.rules)

@@ -186,9 +186,14 @@ class Carry:
             policy = self._terms.compiled(route)
         except CompareRuleError:
             return Ending(Outcome.INCOMPARABLE, "rules")
-        method = pair.asked.method
         found = await self._comparer.compare(
-            Job(legacy=legacy.answer, new=new.answer, policy=policy, method=method)
+            Job(
+                legacy=legacy.answer,
+                new=new.answer,
+                policy=policy,
+                method=pair.asked.method,
+                host=pair.asked.host,
+            )
         )
         epoch = self._terms.epoch(route, {Side.LEGACY: legacy.answer, Side.NEW: new.answer})
         triple = await self._triple(pair, found, route)

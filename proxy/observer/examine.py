@@ -25,6 +25,8 @@ class Job:
     new: Answer
     policy: CompiledPolicy
     method: str
+    # The Host field of the request; "" where it is not known.
+    host: str = ""
 
     @property
     def is_light(self) -> bool:
@@ -55,7 +57,7 @@ class Job:
 def examine(job: Job) -> Comparison:
     """Compare. A defect of the comparison is an incomparable pair, not the end of the observer."""
     try:
-        return compare(job.legacy, job.new, job.policy, method=job.method)
+        return compare(job.legacy, job.new, job.policy, method=job.method, host=job.host)
     except MemoryError:
         return out_of("budget")
     except Exception:  # noqa: BLE001 -- hostile bytes found a defect: told, and the pair is lost

@@ -81,6 +81,7 @@ class Replay:
                     new=pair.shadow.answer,
                     policy=policy,
                     method=pair.asked.method,
+                    host=pair.asked.host,
                 )
             )
             judged = judge(facts_of(pair, found))

@@ -73,12 +73,12 @@ class Reprobe:
         assert legacy is not None
         assert new is not None
         policies = self._terms.compiled(route)
-        method = pair.asked.method
+        method, host = pair.asked.method, pair.asked.host
         with_itself = await self._comparer.compare(
-            Job(legacy=legacy, new=again.answer, policy=policies, method=method)
+            Job(legacy=legacy, new=again.answer, policy=policies, method=method, host=host)
         )
         with_new = await self._comparer.compare(
-            Job(legacy=again.answer, new=new, policy=policies, method=method)
+            Job(legacy=again.answer, new=new, policy=policies, method=method, host=host)
         )
         if Result.INCOMPARABLE in (with_itself.result, with_new.result):
             return None

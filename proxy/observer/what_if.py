@@ -10,7 +10,7 @@ from proxy.compare.comparison import Cause, Comparison, Result
 from proxy.compare.policy import CompiledPolicy
 from proxy.compare_policy import Rule
 from proxy.evidence.answers import WhatIf, WhatIfCause
-from proxy.evidence.exemplar import StoredExemplar
+from proxy.evidence.exemplar import Exemplar, StoredExemplar
 from proxy.evidence.noise import Call
 from proxy.observer.examine import Job
 from proxy.observer.exemplars import answer_of
@@ -38,9 +38,15 @@ async def what_if(
         if legacy is None or new is None:
             skipped += 1
             continue
-        method = stored.exemplar.method
-        now = await compare(Job(legacy=legacy, new=new, policy=policy, method=method))
-        then = await compare(Job(legacy=legacy, new=new, policy=drafted, method=method))
+        job = Job(
+            legacy=legacy,
+            new=new,
+            policy=policy,
+            method=stored.exemplar.method,
+            host=_host(stored.exemplar),
+        )
+        now = await compare(job)
+        then = await compare(replace(job, policy=drafted))
         await asyncio.sleep(0)
         known = {cause.fingerprint for cause in now.causes}
         if not known.issuperset(stored.fingerprints):
@@ -63,6 +69,11 @@ async def what_if(
         unused=tuple(at for at in range(len(draft)) if f"rule:{base + at}" not in used),
         skipped=skipped,
     )
+
+
+def _host(exemplar: Exemplar) -> str:
+    named = (value for name, value in exemplar.request_headers if name.lower() == "host")
+    return next(named, "")
 
 
 def _silenced(cause: Cause, ids: list[str], calls: Mapping[str, Call]) -> WhatIfCause:

@@ -179,6 +179,20 @@ def test_the_type_of_both_can_be_given(capsys: pytest.CaptureFixture[str], folde
     assert json.loads(capsys.readouterr().out)["shape"].startswith("form")
 
 
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        pytest.param([], 1, id="host unknown"),
+        pytest.param(["--host", "shop.example"], 0, id="asked with that host"),
+        pytest.param(["--host", "other.example"], 1, id="asked with another"),
+    ],
+)
+def test_the_host_that_was_asked_can_be_given(words: list[str], code: int, folder: Path) -> None:
+    for name, url in (("a", "https://shop.example/cart"), ("b", "/cart")):
+        (folder / f"{name}.http").write_text(f"HTTP/1.1 302 Found\nLocation: {url}\n\n")
+    assert main(["compare", "a.http", "b.http", *words]) == code
+
+
 def test_what_a_terminal_would_act_on_is_escaped(
     capsys: pytest.CaptureFixture[str], folder: Path
 ) -> None:

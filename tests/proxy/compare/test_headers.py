@@ -25,12 +25,15 @@ def answer(*fields: str, status: int = 200) -> Answer:
 
 
 def compared(
-    legacy: str | tuple[str, ...], new: str | tuple[str, ...], policy: ComparePolicy | None = None
+    legacy: str | tuple[str, ...],
+    new: str | tuple[str, ...],
+    policy: ComparePolicy | None = None,
+    host: str = "",
 ) -> Comparison:
     one = (legacy,) if isinstance(legacy, str) else legacy
     other = (new,) if isinstance(new, str) else new
     compiled = CompiledPolicy.compile(policy or ComparePolicy())
-    return compare(answer(*one), answer(*other), compiled)
+    return compare(answer(*one), answer(*other), compiled, host=host)
 
 
 @pytest.mark.parametrize(
@@ -370,3 +373,25 @@ def test_comparing_fields_never_raises_and_equal_ones_are_equal(
     same = Answer(status=304, headers=legacy)
     again = Answer(status=304, headers=(*legacy, (b"Date", b"x")))
     assert compare(same, again, policy).differences == ()
+
+
+@pytest.mark.parametrize(
+    ("legacy", "new", "host", "severity"),
+    [
+        pytest.param("http://a.example/x", "/x", "a.example", None, id="relative"),
+        pytest.param("/x?a=1", "https://A.example/x?a=1", "a.Example", None, id="absolute"),
+        pytest.param("//a.example/x", "/x", "a.example", None, id="no scheme"),
+        pytest.param("http://a:8080/x", "/x", "a:8080", None, id="with a port"),
+        pytest.param("https://a/x", "/x", "a:443", None, id="the usual port"),
+        pytest.param("https://b/x", "/x", "a", Severity.CRITICAL, id="another host"),
+        pytest.param("http://a:81/x", "/x", "a", Severity.CRITICAL, id="another port"),
+        pytest.param("http://a/x", "/y", "a", Severity.CRITICAL, id="another path"),
+        pytest.param("http://a/x", "/x", "a:b", Severity.CRITICAL, id="a Host that is none"),
+    ],
+)
+def test_a_location_with_the_host_that_was_asked_is_one_without(
+    legacy: str, new: str, host: str, severity: Severity | None
+) -> None:
+    found = compared(f"Location: {legacy}", f"Location: {new}", host=host)
+    assert found.severity is severity
+    assert found.result is (Result.NORMALISED if severity is None else Result.DIFFERENT)

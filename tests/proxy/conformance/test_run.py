@@ -60,6 +60,19 @@ def test_answers_are_compared_by_the_rules_of_the_route(
     assert result.route == "product"
 
 
+def test_a_redirect_that_names_the_host_that_was_asked_is_one_that_does_not() -> None:
+    def absolute(received: Received) -> bytes:
+        (host,) = received.values(b"host")
+        return http(302, Location=f"http://{host.decode()}/cart")
+
+    old, young = origins(
+        {b"/product/saw": absolute}, {b"/product/saw": http(302, Location="/cart")}
+    )
+    with old, young:
+        (result,) = run_cases(ONE, old, young, routes=ROUTES)
+    assert result.outcome is CaseOutcome.PASSED
+
+
 def test_legacy_is_asked_first_and_new_when_it_has_answered() -> None:
     order: list[str] = []
 

@@ -46,6 +46,16 @@ async def test_equal_answers_are_a_match(tmp_path: Path) -> None:
         await made.balanced(player)
 
 
+async def test_a_redirect_that_names_the_host_that_was_asked_is_one_that_does_not(
+    tmp_path: Path,
+) -> None:
+    new = answer(response(status=302, more=b"Location: /a/2\r\n"))
+    async with rig(tmp_path, new=new) as made:
+        player = made.worker()
+        player.whole(answered=response(status=302, more=b"Location: http://shop.example/a/2\r\n"))
+        assert await made.settled(1) == {"match_normalised": 1}
+
+
 async def test_different_answers_are_a_mismatch_with_its_cause(tmp_path: Path) -> None:
     async with rig(tmp_path, new=answer(response(b'{"price": "12"}'))) as made:
         player = made.worker()
