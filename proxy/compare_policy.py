@@ -88,6 +88,8 @@ class HeaderPolicy:
     compare: tuple[str, ...] = (
         *("content-type", "location", "cache-control", "vary", "set-cookie", "www-authenticate"),
         *("content-disposition", "content-language", "access-control-*"),
+        *("link", "refresh", "x-robots-tag", "content-security-policy"),
+        *("strict-transport-security", "x-frame-options"),
     )
     # Only whether they are there.
     presence: tuple[str, ...] = ("etag", "last-modified")

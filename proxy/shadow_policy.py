@@ -7,6 +7,8 @@ from enum import StrEnum
 
 MIB = 1024 * 1024
 DAY = 86_400.0
+# The most that `max_body` may be: bodies are held whole, in worker and observer. Bytes.
+MAX_BODY = 64 * MIB
 
 
 class WriteMode(StrEnum):

@@ -11,6 +11,7 @@ _PARAMETER = re.compile(r';\s*([^\s=;,"]+)\s*(?:=\s*("(?:[^"\\]|\\.)*"?|[^;]*))?
 _ITEM = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*"?)+', re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _CHALLENGE = re.compile(r"(?:^|,)\s*([A-Za-z][A-Za-z0-9_+.-]*)(?=\s+[^=\s,]|\s*(?:,|$))")
+_NONCE = re.compile(r"'nonce-[^'\s]*'", re.IGNORECASE)
 _REALM = re.compile(r'\brealm\s*=\s*("(?:[^"\\]|\\.)*"|[^\s,]+)', re.IGNORECASE | re.DOTALL)
 _PERCENT = re.compile(r"%([0-9A-Fa-f]{2})")
 # RFC 3986, 2.3: these mean the same escaped and plain.
@@ -77,6 +78,29 @@ def challenges(value: str) -> frozenset[tuple[str, str]]:
         realm = _REALM.search(part)
         result.add((challenge[1].lower(), unquoted(realm[1]) if realm else ""))
     return frozenset(result)
+
+
+def semicolon_parts(value: str) -> frozenset[str]:
+    """The parts of `max-age=60; includeSubDomains` (RFC 6797, 6.1): no order, case or quotes."""
+    parts = (part.strip().lower().replace('"', "") for part in value.split(";"))
+    return frozenset(part for part in parts if part)
+
+
+def security_policies(value: str) -> frozenset[tuple[tuple[str, frozenset[str]], ...]]:
+    """Policies of Content-Security-Policy; directives and sources in any order, nonces alike.
+
+    CSP Level 3, 2.2: policies are apart by commas, and the first of two equal directives counts.
+    """
+    policies = set()
+    for policy in _NONCE.sub("'nonce'", value).split(","):
+        named: dict[str, frozenset[str]] = {}
+        for directive in policy.split(";"):
+            name, *sources = directive.split() or [""]
+            if name:
+                named.setdefault(name.lower(), frozenset(sources))
+        if named:
+            policies.add(tuple(sorted(named.items(), key=lambda item: item[0])))
+    return frozenset(policies)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,10 @@ from proxy.compare.header_values import (
     address,
     challenges,
     directives,
+    items,
     parameters,
+    security_policies,
+    semicolon_parts,
     words,
 )
 from proxy.compare.set_cookie import compare_cookies, moment
@@ -43,12 +46,17 @@ _IDS = frozenset(
         *(b"x-debug-token-link", b"sentry-trace", b"x-transaction-id", b"x-vcap-request-id"),
     }
 )
-_CRITICAL = frozenset({b"location", b"www-authenticate", b"set-cookie"})
+_CRITICAL = frozenset({b"location", b"refresh", b"www-authenticate", b"set-cookie"})
+# One that only the new side sends hides pages from search engines, blocks what they load, or is
+# remembered by browsers for months.
+_WEIGHTY_EXTRAS = frozenset(
+    {b"x-robots-tag", b"content-security-policy", b"strict-transport-security"}
+)
 _MINOR = frozenset({b"content-encoding", b"content-language"})
 # Their content is a list of names whose order and case say nothing.
 _WORDS = frozenset(
     {b"vary", b"access-control-allow-headers", b"access-control-expose-headers", b"allow"}
-    | {b"access-control-allow-methods", b"content-language", b"content-encoding"}
+    | {b"access-control-allow-methods", b"content-language", b"content-encoding", b"x-robots-tag"}
 )
 _DIRECTIVES = frozenset({b"cache-control", b"pragma", b"surrogate-control", b"cdn-cache-control"})
 _PARAMETRIC = frozenset({b"content-disposition", b"refresh", b"x-frame-options"})
@@ -171,7 +179,9 @@ def _of_missing(name: bytes, modes: _Modes) -> Severity:
 
 
 def _of_extra(name: bytes) -> Severity:
-    return Severity.CRITICAL if name in _CRITICAL else Severity.MINOR
+    if name in _CRITICAL:
+        return Severity.CRITICAL
+    return Severity.MAJOR if name in _WEIGHTY_EXTRAS else Severity.MINOR
 
 
 def _compare_value(name: bytes, path: str, was: str, now: str, found: Findings, host: str) -> None:
@@ -211,6 +221,12 @@ def _readings(name: bytes) -> Callable[[str], object]:
         return challenges
     if name in _PARAMETRIC:
         return parameters
+    if name == b"link":
+        return lambda value: frozenset(map(_spaces_apart, items(value)))
+    if name == b"content-security-policy":
+        return security_policies
+    if name == b"strict-transport-security":
+        return semicolon_parts
     return _spaces_apart
 
 

@@ -20,6 +20,8 @@ from proxy.config.shapes import CookieName, HeaderName, Shape, exactly_one, one_
 from proxy.config.units import UNIT, Duration, PositiveDuration, Rate, Share, Size
 from proxy.config.yaml_scalar import quoted
 from proxy.shadow_policy import (
+    MAX_BODY,
+    MIB,
     DispatchAt,
     ExemplarStore,
     ObserverPolicy,
@@ -208,6 +210,15 @@ def _some(value: int) -> int:
 _SomeBytes = Annotated[Size, AfterValidator(_some)]
 
 
+def _one_body(value: int) -> int:
+    if value > MAX_BODY:
+        raise ValueError(f"must be at most {MAX_BODY // MIB}MiB: each body is held in memory whole")
+    return value
+
+
+_BodyBytes = Annotated[_SomeBytes, AfterValidator(_one_body)]
+
+
 class ObserverShape(Shape):
     """What the shadow traffic of all routes shares."""
 
@@ -224,10 +235,10 @@ class ObserverShape(Shape):
     workers: int = Field(
         default=_OBSERVER.concurrency, ge=1, le=1024, description="Shadow requests in flight."
     )
-    max_body: _SomeBytes = Field(
+    max_body: _BodyBytes = Field(
         default=_OBSERVER.max_body,
-        description="One body, request or response, primary or shadow; beyond it there is no "
-        "comparison, which is counted.",
+        description="One body, request or response, primary or shadow, 64MiB at most; beyond it "
+        "there is no comparison, which is counted.",
     )
     deadline: PositiveDuration = Field(
         default=_OBSERVER.deadline, description="For one shadow request, its wait included."

@@ -55,6 +55,26 @@ def compared(
             id="JSON has no charset",
         ),
         pytest.param(
+            "Link: </a>; rel=next, </b>; rel=prev",
+            "Link: </b>; rel=prev,</a>; rel=next",
+            id="links in another order",
+        ),
+        pytest.param("Refresh: 5;url=/x", "Refresh: 5; URL=/x", id="refresh in another case"),
+        pytest.param("X-Frame-Options: DENY", "X-Frame-Options: deny", id="case of a word"),
+        pytest.param(
+            "X-Robots-Tag: noindex, nofollow", "X-Robots-Tag: nofollow,noindex", id="robots"
+        ),
+        pytest.param(
+            "Strict-Transport-Security: max-age=60; includeSubDomains",
+            'Strict-Transport-Security: includesubdomains;max-age="60";',
+            id="transport security",
+        ),
+        pytest.param(
+            "Content-Security-Policy: default-src 'self'; script-src 'nonce-YQ==' a.example",
+            "Content-Security-Policy: script-src a.example 'nonce-Yg=='; default-src 'self';",
+            id="sources in another order, another nonce",
+        ),
+        pytest.param(
             "Content-Type: application/javascript",
             "Content-Type: text/javascript",
             id="names of JavaScript",
@@ -168,6 +188,42 @@ def test_what_means_the_same_is_equal_and_counted(
             id="another scheme of authentication",
         ),
         pytest.param('ETag: "1"', (), "header:etag", Severity.MINOR, id="no validator"),
+        pytest.param(
+            "Link: </?p=2>; rel=next", (), "header:link", Severity.MAJOR, id="no next page"
+        ),
+        pytest.param(
+            (), "Refresh: 0; url=/login", "header:refresh", Severity.CRITICAL, id="sent elsewhere"
+        ),
+        pytest.param(
+            (), "X-Robots-Tag: noindex", "header:x-robots-tag", Severity.MAJOR, id="hidden"
+        ),
+        pytest.param(
+            "X-Robots-Tag: nofollow",
+            "X-Robots-Tag: noindex",
+            "header:x-robots-tag",
+            Severity.MAJOR,
+            id="hidden otherwise",
+        ),
+        pytest.param(
+            "Content-Security-Policy: script-src 'self'",
+            "Content-Security-Policy: script-src 'self' 'unsafe-inline'",
+            "header:content-security-policy",
+            Severity.MAJOR,
+            id="scripts of anybody",
+        ),
+        pytest.param(
+            (),
+            "Strict-Transport-Security: max-age=60",
+            "header:strict-transport-security",
+            Severity.MAJOR,
+            id="TLS for months",
+        ),
+        pytest.param(
+            "X-Frame-Options: DENY", (), "header:x-frame-options", Severity.MAJOR, id="in a frame"
+        ),
+        pytest.param(
+            (), "X-Frame-Options: DENY", "header:x-frame-options", Severity.MINOR, id="in no frame"
+        ),
         pytest.param(
             (),
             "Access-Control-Allow-Origin: *",

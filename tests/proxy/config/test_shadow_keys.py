@@ -274,6 +274,8 @@ REFUSED = [
          'write "off" for the word'),
     case("body of nothing", "max_body: 2MiB", "max_body: 0", "LOAD003", "shadow.max_body",
          "must be at least 1"),
+    case("body too large", "max_body: 2MiB", "max_body: 65MiB", "LOAD003", "shadow.max_body",
+         "must be at most 64MiB: each body is held in memory whole"),
     case("unknown key of the file's section", "queue: 256", "que: 256", "LOAD001", "shadow.que",
          'did you mean "queue"?'),
     case("version", 'version: "4.2"', "version: 4.2", "LOAD003", "upstreams.legacy.version",
