@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from proxy.compare.policy import CompareRuleError
@@ -19,7 +20,7 @@ from proxy.evidence.answers import (
 )
 from proxy.evidence.exemplar import StoredExemplar
 from proxy.evidence.noise import Call
-from proxy.evidence.report import CauseReport, RouteReport, RuleReport, as_document
+from proxy.evidence.report import CauseReport, RouteReport, RuleReport, VerdictState, as_document
 from proxy.observer.comparer import Comparer
 from proxy.observer.replay import Replay, Unreplayable
 from proxy.observer.shown import exemplar_line, shown_exemplar
@@ -99,6 +100,8 @@ class Questions:
         reports = await asyncio.to_thread(self._store.report, route or None)
         if route and not reports:
             raise Refused(404, f"there is no evidence of a route {route!r}")
+        if self._terms.paused:
+            reports = tuple(map(_while_paused, reports))
         return ReportAnswer(routes=reports)
 
     async def _show(self, params: Params) -> object:
@@ -187,6 +190,14 @@ class Questions:
     def _expired(self, route: Route) -> frozenset[int]:
         expired = self._terms.compiled(route).expired
         return frozenset(at for at, rule in enumerate(route.compare.rules) if rule in expired)
+
+
+def _while_paused(report: RouteReport) -> RouteReport:
+    """A report that promises no end: nothing is added now. A verdict stands as it is."""
+    said = "shadow traffic is paused, by a command or by the kill switch: nothing is added"
+    if report.verdict is VerdictState.NEED_MORE_DATA:
+        return replace(report, reasons=(said, *report.reasons), eta_seconds=None)
+    return replace(report, advice=(said, *report.advice))
 
 
 def _rule_lines(

@@ -75,6 +75,16 @@ async def test_a_report_has_the_books_and_the_causes(tmp_path: Path) -> None:
         assert [r["route"] for r in (await ask(made, "report"))["routes"]] == ["a"]
 
 
+async def test_a_report_says_that_shadow_traffic_is_paused(tmp_path: Path) -> None:
+    async with desk(tmp_path, new=answer(response(LEGACY))) as made:
+        for paused in (True, False):
+            made.apply(paused=paused)
+            (route,) = (await ask(made, "report", route="a"))["routes"]
+            assert route["verdict"] == "NEED-MORE-DATA"
+            assert ("is paused" in route["reasons"][0]) is paused
+            assert (route["eta_seconds"] is None) is paused
+
+
 async def test_an_exemplar_is_shown_whole_and_without_secrets(tmp_path: Path) -> None:
     async with desk(tmp_path) as made:
         listed = (await ask(made, "exemplars", route="a"))["exemplars"]
