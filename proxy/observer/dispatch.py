@@ -17,6 +17,7 @@ from proxy.observer.carry import LATEST, Carry, Ending
 from proxy.observer.counts import Counts
 from proxy.observer.in_hand import InHand
 from proxy.observer.lag import LoopLag
+from proxy.observer.shares import Shares
 from proxy.observer.store import EvidenceStore
 from proxy.observer.terms import Terms
 from proxy.observer.upstreams import Upstreams, clock
@@ -61,6 +62,7 @@ class Dispatch:
         self._queue: deque[InHand] = deque()
         self._at_work: set[InHand] = set()
         self._budgets = Budgets()
+        self._shares = Shares()
         self._held = 0
         self._asking = 0
         self._closed = False
@@ -111,7 +113,9 @@ class Dispatch:
     def take(self, request: TakenRequest, response: TakenResponse | None) -> InHand:
         """Take an exchange over; it is queued, or settled at once."""
         hand = InHand(request, response, arrived=clock() - self._age(request, response))
-        self._counts.received[request.decided.route] += 1
+        route = request.decided.route
+        self._counts.received[route] += 1
+        self._shares.came(route, clock(), self._terms.policy.deadline)
         self._held += hand.size
         self._idle.clear()
         why = self._refusal(hand)
@@ -176,6 +180,8 @@ class Dispatch:
         ):
             return "queue"
         decided = hand.request.decided
+        if self._crowds(decided.route, policy):
+            return "queue"
         route = terms.shadowed(decided.route, decided.shadow)
         if route is None:
             # Found out again when its turn comes, and told apart there.
@@ -187,6 +193,15 @@ class Dispatch:
         if upstream and not self._budgets.take(route.id, route.shadow.budget_rps, now):
             return "budget"
         return ""
+
+    def _crowds(self, route: str, policy: ObserverPolicy) -> bool:
+        """Whether a route that hangs has half of the queue, and the rest is for the others."""
+        most = max(1, policy.queue // 2)
+        return (
+            len(self._queue) >= most
+            and self._shares.is_stuck(route, policy.concurrency, clock())
+            and sum(each.request.decided.route == route for each in self._queue) >= most
+        )
 
     def _age(self, request: TakenRequest, response: TakenResponse | None) -> float:
         """How long an exchange has waited for its turn to be read, where that can be told."""
@@ -228,15 +243,28 @@ class Dispatch:
             if self._holds_too_much(policy):
                 # Every answer would be held too: what is in hand has to end first.
                 break
-            hand = self._queue.popleft()
-            if hand.settled:
-                continue
+            hand = self._next(policy)
+            if hand is None:
+                break
             self._at_work.add(hand)
             self._asking += 1
+            self._shares.begin(hand.request.decided.route, hand, clock())
             hand.task = asyncio.get_running_loop().create_task(self._work(hand))
         waiting = len(self._queue)
         if waiting <= policy.queue // 2 or (waiting >= policy.queue and not self.is_full()):
             self.on_room()
+
+    def _next(self, policy: ObserverPolicy) -> InHand | None:
+        """Whose turn it is: the first in the queue whose route has not got its share."""
+        queue = self._queue
+        while queue and queue[0].settled:
+            queue.popleft()
+        full = self._shares.full(policy.concurrency, clock())
+        for at, hand in enumerate(queue):
+            if not hand.settled and hand.request.decided.route not in full:
+                del queue[at]
+                return hand
+        return None
 
     async def _work(self, hand: InHand) -> None:
         asking = True
@@ -250,6 +278,7 @@ class Dispatch:
             if asking:
                 asking = False
                 self._asking -= 1
+                self._shares.end(hand.request.decided.route, hand)
                 self._start_more()
 
         ending: Ending | Settled
