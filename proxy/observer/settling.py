@@ -67,6 +67,16 @@ def differing(found: Comparison) -> tuple[tuple[str, Severity], ...]:
             known = worst.get(path)
             if known is None or _WORST_FIRST.index(cause.severity) < _WORST_FIRST.index(known):
                 worst[path] = cause.severity
+    if len(found.differing_paths) > len(worst):
+        # A cause names so many of its paths and no more: the rest belong to those that have most.
+        most = max((len(cause.paths) for cause in found.causes), default=0)
+        rest = min(
+            (cause.severity for cause in found.causes if len(cause.paths) == most),
+            key=_WORST_FIRST.index,
+            default=Severity.CRITICAL,
+        )
+        for path in found.differing_paths:
+            worst.setdefault(path, rest)
     return tuple(worst.items())
 
 
