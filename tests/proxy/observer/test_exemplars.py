@@ -128,3 +128,28 @@ def test_redacted_parameters_are_left_out_of_a_replay(target: str, expected: byt
     back = request_of(Exemplar(id="1", method="GET", target=target, legacy=gone, new=gone))
     assert back is not None
     assert back.target == expected
+
+
+@pytest.mark.parametrize(
+    ("asked", "size", "headers", "light"),
+    [
+        pytest.param(0, 3000, (), True, id="small"),
+        pytest.param(0, 4000, (), False, id="large"),
+        pytest.param(1000, 3000, (), False, id="with-a-request-body"),
+        pytest.param(0, 1000, ((b"Content-Encoding", b"gzip"),), False, id="coded"),
+    ],
+)
+def test_only_what_is_looked_through_in_a_moment_is_light(
+    asked: int, size: int, headers: tuple[Header, ...], light: bool
+) -> None:
+    made = Keeping(
+        id="1",
+        pair=Pair(
+            asked=AskedRequest(method="POST", target=b"/", headers=(), body=bytes(asked)),
+            primary=exchange(Side.LEGACY, answer(bytes(size), *headers)),
+            shadow=exchange(Side.NEW, answer(bytes(size))),
+        ),
+        found=None,
+        policy=CompiledPolicy.compile(ComparePolicy()),
+    )
+    assert made.is_light is light
