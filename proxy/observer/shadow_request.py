@@ -12,6 +12,7 @@ from proxy.headers import HOP_BY_HOP, NEVER_FORWARDED, SAFE_METHODS
 from proxy.routing.facts import PlainFacts, cookie_values
 from proxy.routing.rewrite import upstream_target
 from proxy.routing.route import Route
+from proxy.routing.unsafe_get import compile_unsafe_get
 from proxy.shadow_policy import SessionUse, WriteMode
 from proxy.stages import Side
 
@@ -130,6 +131,10 @@ def replay_request(
 ) -> ShadowRequest | None:
     """What one side gets when a stored request is asked again; None when it might change things."""
     if asked.method not in SAFE_METHODS:
+        return None
+    unsafe = compile_unsafe_get(route.shadow.unsafe_get)
+    path, _, query = asked.target.decode("latin-1").partition("?")
+    if unsafe is not None and unsafe(path, query):
         return None
     try:
         target = _target(asked, route) if side is Side.NEW else asked.target

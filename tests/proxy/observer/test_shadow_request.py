@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -229,6 +230,21 @@ def test_legacy_is_never_asked_once_more_for_a_write() -> None:
     for side in Side:
         made = replay_request(asked(method="POST"), of, side=side, upstream="u", span_id=SPAN)
         assert made is None
+
+
+@pytest.mark.parametrize(
+    ("target", "replayed"),
+    [
+        pytest.param(b"/account/logout", False, id="path"),
+        pytest.param(b"/cart?id=1&action=delete", False, id="query"),
+        pytest.param(b"/cart?id=1", True, id="harmless"),
+    ],
+)
+def test_a_get_that_may_change_something_is_not_replayed(target: bytes, replayed: bool) -> None:
+    request = replace(asked(), target=target)
+    for side in Side:
+        made = replay_request(request, route(), side=side, upstream="u", span_id=SPAN)
+        assert (made is not None) is replayed
 
 
 def test_a_cookie_field_with_nothing_left_goes() -> None:
