@@ -19,6 +19,7 @@ from proxy.observer.in_hand import InHand
 from proxy.observer.lag import LoopLag
 from proxy.observer.shares import Shares
 from proxy.observer.store import EvidenceStore
+from proxy.observer.telling import defect_of
 from proxy.observer.terms import Terms
 from proxy.observer.upstreams import Upstreams, clock
 from proxy.routing.route import Route
@@ -29,6 +30,8 @@ from proxy.stages import Side
 _LARGEST_BODIES: Final = 64
 # Exchanges whose shadow was asked and whose primary is not done may be so many queues.
 _QUEUES_AT_WORK: Final = 4
+# Defects that are told of in one life of the observer.
+_DEFECTS: Final = 1000
 
 
 class Dispatch:
@@ -63,6 +66,8 @@ class Dispatch:
         self._at_work: set[InHand] = set()
         self._budgets = Budgets()
         self._shares = Shares()
+        # Defects that were told of, by route.
+        self._defects: set[tuple[str, str]] = set()
         self._held = 0
         self._asking = 0
         self._closed = False
@@ -286,14 +291,24 @@ class Dispatch:
             try:
                 ending = await self._carry.carry(hand, asked)
             except Exception as error:  # noqa: BLE001 -- a defect costs this exchange, no other
-                self._tell("error", "exchange_failed", error=f"{type(error).__name__}: {error}")
+                self._tell_defect(hand, defect_of(error))
                 ending = Ending(Outcome.INCOMPARABLE, "internal")
+            else:
+                if ending.outcome is Outcome.INCOMPARABLE and ending.detail == "internal":
+                    self._tell_defect(hand, "the comparison failed")
             self._settle(hand, ending)
         finally:
             self._at_work.discard(hand)
             asked()
             self._start_more()
             self._look_idle()
+
+    def _tell_defect(self, hand: InHand, what: str) -> None:
+        """Log a defect once for each route: what one request met, thousands may meet."""
+        key = hand.request.decided.route, what
+        if key not in self._defects and len(self._defects) < _DEFECTS:
+            self._defects.add(key)
+            self._tell("error", "exchange_failed", route=key[0], error=what)
 
     def _settle(self, hand: InHand, ending: Ending | Settled) -> None:
         """Give an exchange its outcome: the first one counts, and it lets go of its bytes."""

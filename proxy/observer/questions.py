@@ -25,7 +25,7 @@ from proxy.observer.comparer import Comparer
 from proxy.observer.replay import Replay, Unreplayable
 from proxy.observer.shown import exemplar_line, shown_exemplar
 from proxy.observer.store import EvidenceStore, StoreError
-from proxy.observer.telling import Telling
+from proxy.observer.telling import Telling, defect_of
 from proxy.observer.terms import Terms
 from proxy.observer.what_if import what_if
 from proxy.routing.route import Route
@@ -87,7 +87,7 @@ class Questions:
         except (StoreError, Unreplayable, DraftError, CompareRuleError) as error:
             return _STATUS[type(error)], _detail(str(error))
         except Exception as error:  # noqa: BLE001 -- a defect in one answer is told, not fatal
-            self._tell("error", "question_failed", what=what, error=f"{type(error)}: {error}")
+            self._tell("error", "question_failed", what=what, error=defect_of(error))
             return 503, _detail("the observer has a defect here: see its log")
         if len(body) > _LONGEST:
             return 503, _detail("the answer is too large: ask for less, such as one route")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
+from traceback import extract_tb
 
 from proxy.access_log import Line, Value
 
@@ -28,3 +30,10 @@ class Telling:
         for name, value in fields.items():
             line[name] = value if isinstance(value, int | float) else str(value)[:_LONGEST]
         self._add(line)
+
+
+def defect_of(error: BaseException) -> str:
+    """What a defect was and where. Not its message, which may quote what a client sent."""
+    steps = extract_tb(error.__traceback__)
+    where = f" at {Path(steps[-1].filename).name}:{steps[-1].lineno}" if steps else ""
+    return f"{type(error).__name__}{where}"
