@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import get_running_loop
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
@@ -57,57 +58,72 @@ class Copy:
 
     def request_body(self, journey: Journey, chunk: bytes) -> None:
         """Take a piece of the request's body."""
-        longer = self._become_longer()
-        longer.request_body.append(chunk)
-        longer.request_size += len(chunk)
-        if longer.request_size > self.branch.max_body:
-            self.give_up(journey, Outcome.SHED, "oversize")
-        else:
-            self._hold(journey, longer)
+        try:
+            longer = self._become_longer()
+            longer.request_body.append(chunk)
+            longer.request_size += len(chunk)
+            if longer.request_size > self.branch.max_body:
+                self.give_up(journey, Outcome.SHED, "oversize")
+            else:
+                self._hold(journey, longer)
+        except Exception as error:  # noqa: BLE001 -- our defect is not the client's
+            self._broken(journey, error)
 
     def request_whole(self, journey: Journey) -> None:
         """Announce the request; asked where the branch is `concurrent`."""
-        self._open(journey)
+        try:
+            self._open(journey)
+        except Exception as error:  # noqa: BLE001 -- our defect is not the client's
+            self._broken(journey, error)
 
     def response_head(
         self, journey: Journey, head: ResponseHead, parts: list[bytes], joined: bytes
     ) -> None:
         """Take the response's head; the client gets `joined`, made of `parts`."""
-        if (
-            head.length > self.branch.max_body
-            and journey.request.method != "HEAD"
-            and head.status not in (204, 304)
-        ):
-            self.give_up(journey, Outcome.SHED, "oversize")
-        elif len(parts) == len(head.fields) + 2 and parts[-1] == b"\r\n":
-            # The client gets what the upstream sent, field by field: the join serves both.
-            self._response_head = joined
-        else:
-            self._response_head = b"".join((head.status_line(), *head.fields, b"\r\n"))
+        try:
+            if (
+                head.length > self.branch.max_body
+                and journey.request.method != "HEAD"
+                and head.status not in (204, 304)
+            ):
+                self.give_up(journey, Outcome.SHED, "oversize")
+            elif len(parts) == len(head.fields) + 2 and parts[-1] == b"\r\n":
+                # The client gets what the upstream sent, field by field: the join serves both.
+                self._response_head = joined
+            else:
+                self._response_head = b"".join((head.status_line(), *head.fields, b"\r\n"))
+        except Exception as error:  # noqa: BLE001 -- our defect is not the client's
+            self._broken(journey, error)
 
     def turn_ended(self, journey: Journey) -> None:
         """Take note that the response goes on in a later turn of the loop."""
-        if journey.sent_bytes > self.branch.max_body:
-            self.give_up(journey, Outcome.SHED, "oversize")
-            return
-        self._hold(journey, self._become_longer())
-        if journey.copy is not None and self.branch.on_response and journey.request.complete:
-            self._open(journey)
+        try:
+            if journey.sent_bytes > self.branch.max_body:
+                self.give_up(journey, Outcome.SHED, "oversize")
+                return
+            self._hold(journey, self._become_longer())
+            if journey.copy is not None and self.branch.on_response and journey.request.complete:
+                self._open(journey)
+        except Exception as error:  # noqa: BLE001 -- our defect is not the client's
+            self._broken(journey, error)
 
     def end(self, journey: Journey) -> None:
         """Hand over, or say why not: the journey is over."""
-        error, request, size = journey.error, journey.request, journey.sent_bytes
-        if error is not None:
-            self.give_up(journey, Outcome.ABORTED, error.cause)
-        elif not request.complete:
-            # The upstream answered before it had the whole request; the rest never came.
-            self.give_up(journey, Outcome.ABORTED, "early_response")
-        elif size > self.branch.max_body:
-            self.give_up(journey, Outcome.SHED, "oversize")
-        elif self._longer is not None and self._longer.connection:
-            self._close(journey, self._longer)
-        else:
-            self._hand_over(journey, request, size)
+        try:
+            error, request, size = journey.error, journey.request, journey.sent_bytes
+            if error is not None:
+                self.give_up(journey, Outcome.ABORTED, error.cause)
+            elif not request.complete:
+                # The upstream answered before it had the whole request; the rest never came.
+                self.give_up(journey, Outcome.ABORTED, "early_response")
+            elif size > self.branch.max_body:
+                self.give_up(journey, Outcome.SHED, "oversize")
+            elif self._longer is not None and self._longer.connection:
+                self._close(journey, self._longer)
+            else:
+                self._hand_over(journey, request, size)
+        except Exception as error:  # noqa: BLE001 -- our defect is not the client's
+            self._broken(journey, error)
 
     def give_up(self, journey: Journey, outcome: Outcome, detail: str) -> None:
         """End without an exchange to compare."""
@@ -120,6 +136,17 @@ class Copy:
             outlet.put(ended_frame(longer.id, outcome, detail))
         # else: whoever took it over is gone, and the ledger tells.
         self._let_go(journey)
+
+    def _broken(self, journey: Journey, error: Exception) -> None:
+        """End for a defect of ours: told and counted, and nothing of it reaches the client."""
+        get_running_loop().call_exception_handler(
+            {"message": f"{self!r} is broken", "exception": error}
+        )
+        longer, journey.copy = self._longer, None
+        if longer is not None:
+            self.branch.outlet.held -= longer.held
+        if longer is None or not longer.connection:
+            self.branch.books.end(Outcome.SHED, "internal")
 
     # Handing over.
 

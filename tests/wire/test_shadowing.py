@@ -39,6 +39,7 @@ from proxy.shadow_policy import (
 from proxy.stages import Reason, Side, Stage
 from proxy.tee import outlet as outlet_module
 from proxy.tee import tee as tee_module
+from proxy.tee.copy import Copy
 from tests.rigs.raw_client import RawClient, Truncated
 from tests.rigs.scripted_observer import ScriptedObserver, hang_up, never_read, talk
 from tests.rigs.scripted_origin import (
@@ -1077,6 +1078,32 @@ def test_an_observer_that_does_not_read_costs_no_more_than_the_bound(
         assert ended == {("shed", "queue"): 200 - handed}
         assert handed < 110
         assert_sums_up(wire, eligible=200)
+
+
+@pytest.mark.parametrize(
+    ("step", "size"),
+    [
+        pytest.param("_hand_over", 10, id="handing over"),
+        pytest.param("_open", 300_000, id="opening"),
+        pytest.param("_hold", 300_000, id="holding"),
+    ],
+)
+def test_a_defect_of_the_copy_ends_the_copy_and_never_the_answer(
+    make_shadow: Callable[..., Wire], monkeypatch: pytest.MonkeyPatch, step: str, size: int
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(Copy, step, broken)
+    body = b"x" * size
+    wire = make_shadow(play(ok(body)))
+    with wire.client() as client:
+        for _ in range(3):
+            client.send(get(b"/s"))
+            assert client.read_response().body == body
+    assert_balanced(wire, eligible=3, handed=0, shed__internal=3)
+    assert [str(told["exception"]) for told in wire.proxy.unhandled] == ["a defect"] * 3
+    wire.proxy.unhandled.clear()
 
 
 def test_what_waited_for_an_observer_comes_whole_when_it_reads_again(
