@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from random import Random
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from proxy.evidence.books import Balance, LedgerRow
 from proxy.evidence.epoch import Epoch
@@ -67,6 +67,10 @@ _REASONS = {
     sqlite3.SQLITE_CANTOPEN: "cannot_open",
     sqlite3.SQLITE_IOERR: "io",
 }
+
+# Epochs whose noise is kept at hand, the newest; the others are read again after a restart.
+_EPOCHS: Final = 20_000
+_Known = TypeVar("_Known")
 
 
 class EvidenceStore:
@@ -434,9 +438,20 @@ class EvidenceStore:
         return self._writer
 
     def _learn(self, learned: Learned) -> None:
-        self._calls.update(learned.calls)
-        self._own.update(learned.own)
+        _keep_newest(self._calls, learned.calls)
+        _keep_newest(self._own, learned.own)
         self._balances = learned.balances
+
+
+def _keep_newest(
+    known: dict[tuple[str, str], _Known], news: Mapping[tuple[str, str], _Known]
+) -> None:
+    """Take news; what has not been heard of for longest goes first: its epoch has ended."""
+    for key, value in news.items():
+        known.pop(key, None)
+        known[key] = value
+    for key in tuple(known)[:-_EPOCHS]:
+        del known[key]
 
 
 def _reason(error: Exception) -> str:

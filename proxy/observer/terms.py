@@ -20,6 +20,10 @@ from proxy.stages import Side, Stage
 
 # Former files whose exchanges may still come.
 _REMEMBERED: Final = 64
+# Versions of one upstream that can be under way within an hour. A header that says more of them
+# names no release but a process, a request or the time.
+_VERSIONS: Final = 8
+_VERSION_SECONDS: Final = 3600.0
 _SHADOWED: Final = {
     Side.NEW: frozenset({Stage.SHADOW, Stage.CANARY}),
     Side.LEGACY: frozenset({Stage.LIVE}),
@@ -41,6 +45,8 @@ class Terms:
         self._hashes: dict[str, str] = {}
         # What upstreams last said in their version header.
         self._said: dict[str, str] = {}
+        # upstream -> version -> when it was last said.
+        self._versions: dict[str, dict[str, float]] = {}
         self._epochs: dict[str, Epoch] = {}
         # An epoch has changed since it was last asked.
         self._news = False
@@ -143,8 +149,25 @@ class Terms:
         header = upstream.version_header.lower().encode("latin-1", "replace")
         value = None if answer is None else answer.header(header)
         if value is not None:
-            self._said[name] = value.decode("latin-1")[:200]
+            self._take_version(name, value.decode("latin-1")[:200])
         return self._said.get(name, "")
+
+    def _take_version(self, name: str, version: str) -> None:
+        """Keep what an upstream says it is, unless it says something else all the time.
+
+        Each version begins an epoch: evidence would never add up, and epochs would pile up.
+        """
+        now = self._clock()
+        versions = self._versions.setdefault(name, {})
+        if version not in versions:
+            for old in [each for each, at in versions.items() if now - at > _VERSION_SECONDS]:
+                del versions[old]
+            if len(versions) >= _VERSIONS:
+                # As if it said nothing: the report tells that the version is not known.
+                self._said[name] = ""
+                return
+        versions[version] = now
+        self._said[name] = version
 
     def _rules_hash(self, route: Route) -> str:
         known = self._hashes.get(route.id)

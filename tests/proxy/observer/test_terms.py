@@ -159,3 +159,20 @@ def test_a_policy_is_compiled_once_a_day() -> None:
     assert made.compiled(ROUTE) is not first
     # Rules may have ended: the store has to be told.
     assert made.take_news()
+
+
+def test_a_version_that_is_another_in_every_answer_is_as_good_as_none() -> None:
+    known = terms()
+    epochs = [known.epoch(ROUTE, {Side.NEW: said(b"request-%d" % number)}) for number in range(50)]
+    assert len({epoch.id for epoch in epochs}) == 9
+    assert epochs[-1].new_version == ""
+
+
+def test_a_release_after_many_others_counts_once_they_are_an_hour_old() -> None:
+    clock = [NOW]
+    known = Terms(lambda: clock[0])
+    known.apply(Apply(revision=1, flags=FlagSnapshot(), routes=FILE))
+    for number in range(20):
+        known.epoch(ROUTE, {Side.NEW: said(b"%d" % number)})
+    clock[0] += 3700
+    assert known.epoch(ROUTE, {Side.NEW: said(b"next")}).new_version == "next"
