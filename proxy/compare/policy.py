@@ -118,8 +118,10 @@ class CompiledPolicy:
         if place is None:
             rules: list[NamedRule] = []
             redacted = False
+            # Stray bytes of a field's name stand in it as lone surrogates, which re2 refuses.
+            readable = path.encode("utf-8", "replace").decode()
             for matches, rule in self._flat:
-                if matches(path):
+                if matches(readable):
                     redacted |= rule is None
                     rules += () if rule is None else (rule,)
             place = Place(tuple(rules), redacted)

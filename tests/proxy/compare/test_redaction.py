@@ -257,3 +257,9 @@ def test_differences_and_explanations_hold_no_secret() -> None:
     )
     assert found.causes[0].cause == "case"
     assert "shop.example" not in repr(found)
+
+
+def test_a_form_field_whose_name_is_no_text_is_compared_and_redacted() -> None:
+    kind = b"application/x-www-form-urlencoded"
+    assert redacted_body(b"\x80=\x00", kind, SOME)[0] == b"\x80=\x00"
+    assert compare(answer(b"\x80=1", kind), answer(b"\x80=2", kind), SOME).differences
