@@ -27,7 +27,7 @@ Result = TypeVar("Result")
 class ShadowSwitchRequest:
     """Body of pause and resume."""
 
-    reason: Reason
+    reason: Reason = "none given"
     actor: Who = ""
     wait_seconds: Wait = PATIENCE
 

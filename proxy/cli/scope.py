@@ -28,9 +28,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     client.add_options(parser)
 
 
-def add_reason(parser: argparse.ArgumentParser) -> None:
+def add_reason(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     """Add what every change takes: a reason for the audit, how long to wait, JSON."""
-    parser.add_argument("--reason", required=True, help="why, for the audit")
+    parser.add_argument(
+        "--reason", required=required, default="none given", help="why, for the audit"
+    )
     parser.add_argument(
         "--wait",
         nargs="?",

@@ -35,7 +35,8 @@ def add_parsers(subparsers: Parsers) -> None:
         allow_abbrev=False,
     )
     for parser in (pause, resume):
-        scope.add_reason(parser)
+        # It moves no client, so it may be done without a word.
+        scope.add_reason(parser, required=False)
         client.add_options(parser)
 
 

@@ -132,6 +132,14 @@ async def test_pause_and_resume_say_who_and_why(
     assert fake.calls == [(call, (), {"actor": actor, "reason": "load test", "patience": 2.0})]
 
 
+async def test_a_pause_needs_no_reason(
+    client: TestClient[web.Request, web.Application], fake: Fake
+) -> None:
+    response = await client.post("/api/v1/shadow/pause", json={})
+    assert response.status == 200
+    assert [told["reason"] for _, _, told in fake.calls] == ["none given"]
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "detail"),
     [
@@ -143,7 +151,6 @@ async def test_pause_and_resume_say_who_and_why(
         ),
         pytest.param("GET", "report?route=a&route=b", None, "given twice", id="twice"),
         pytest.param("GET", "exemplars/a?raw=1", None, "this call takes none", id="none taken"),
-        pytest.param("POST", "pause", {}, "the body is not what", id="no reason"),
         pytest.param("POST", "pause", {"reason": " "}, "the body is not what", id="blank reason"),
         pytest.param(
             "POST", "what-if", {"route": "a", "draft": []}, "the body is not what", id="empty draft"
