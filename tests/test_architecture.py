@@ -36,6 +36,7 @@ HOUSE: tuple[tuple[int, str, tuple[str, ...]], ...] = (
     (2, "config", ("proxy.config",)),
     (2, "link", ("proxy.link",)),
     (2, "handover", ("proxy.handover",)),
+    (2, "replay", ("proxy.replay",)),
     (1, "routing", ("proxy.routing",)),
     (1, "compare", ("proxy.compare",)),
     (1, "evidence", ("proxy.evidence",)),

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import gzip
 import sys
-import zlib
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from proxy.cli import client
 from proxy.cli.output import OK, UNUSABLE, Failure, print_json
 from proxy.conformance.exemplar_case import case_of
-from proxy.conformance.log_line import OtherLine, read_log_line
 from proxy.conformance.recorded_case import RecordedCase, cases_text
 from proxy.conformance.recording import Recording
+from proxy.replay.log_file import AccessLogs, LogError, shown_name
 from proxy.routing.route import RouteFile
 from proxy.routing.table import RouteTable
 
@@ -24,8 +20,6 @@ _PER_ROUTE = 20
 _PER_SHAPE = 2
 # Every route, where --from-shadow names none.
 _ALL = ""
-# A line of a log that is longer is none.
-_LONGEST_LINE = 1024 * 1024
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +30,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         action="append",
         default=[],
-        help="access logs: combined, or Figway's own JSON lines; .gz too; - is stdin",
+        help="access logs: combined, or JSON lines (Figway's own, nginx, Traefik, Caddy); .gz too;"
+        " - is stdin",
     )
     group.add_argument(
         "--from-shadow",
@@ -93,54 +88,21 @@ def _from_logs(args: argparse.Namespace, table: RouteTable | None) -> int:
         per_route=args.per_route or _PER_ROUTE,
         per_shape=args.per_shape or _PER_SHAPE,
     )
-    lines = unreadable = 0
-    for name in args.from_log:
-        for line in _lines(name):
-            request = read_log_line(line)
-            if isinstance(request, OtherLine):
-                continue
-            lines += 1
-            if request is None:
-                unreadable += 1
-            else:
-                recording.add(request)
-    if lines and unreadable == lines:
-        raise Failure(
-            UNUSABLE,
-            f"{', '.join(args.from_log)}: no line is of the combined format or one of figway's own",
-        )
+    logs = AccessLogs(tuple(args.from_log))
+    try:
+        for request in logs:
+            recording.add(request)
+    except LogError as error:
+        raise Failure(UNUSABLE, str(error)) from None
+    if logs.complaint():
+        raise Failure(UNUSABLE, logs.complaint())
     cases = list(recording.cases())
     left_out = dict(recording.left_out.most_common())
-    if unreadable:
-        left_out["not a line of an access log"] = unreadable
-    _tell(args, cases, ", ".join(map(_base_name, args.from_log)), lines, left_out)
+    left_out |= {why: bad.count for why, bad in logs.bad.items()}
+    _tell(args, cases, ", ".join(map(shown_name, args.from_log)), logs.lines, left_out)
     if table is None:
         print("without a routes.yaml every path is taken: --routes FILE", file=sys.stderr)
     return OK
-
-
-def _lines(name: str) -> Iterator[str]:
-    try:
-        if name == "-":
-            yield from _decoded(sys.stdin.buffer)
-            return
-        with Path(name).open("rb") as file:
-            if file.read(2) == b"\x1f\x8b":
-                file.seek(0)
-                with gzip.open(file) as unpacked:
-                    yield from _decoded(unpacked)
-            else:
-                file.seek(0)
-                yield from _decoded(file)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise Failure(UNUSABLE, f"{name}: is no whole gzip file: {error}") from None
-    except OSError as error:
-        raise Failure(UNUSABLE, f"{name}: cannot be read: {error.strerror or error}") from error
-
-
-def _decoded(file: Any) -> Iterator[str]:
-    while line := file.readline(_LONGEST_LINE):
-        yield line.decode("latin-1").rstrip("\r\n")
 
 
 def _from_shadow(args: argparse.Namespace) -> int:
@@ -209,10 +171,6 @@ def _tell(
 
 def _count(counts: dict[str, int], key: str) -> None:
     counts[key] = counts.get(key, 0) + 1
-
-
-def _base_name(name: str) -> str:
-    return "stdin" if name == "-" else Path(name).name
 
 
 def _positive(text: str) -> int:

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, unquote_plus
 
 from proxy.compare.paths import looks_like_id
-from proxy.conformance.log_line import LoggedRequest
 from proxy.conformance.recorded_case import RecordedCase
 from proxy.conformance.secret import skip_reason, stripped_target
 from proxy.conformance.site import may_change, new_target
+from proxy.replay.logged_request import LoggedRequest
 from proxy.routing.facts import PlainFacts
 from proxy.routing.route import PathKind, Route
 from proxy.routing.table import RouteTable

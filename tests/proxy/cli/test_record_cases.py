@@ -46,7 +46,7 @@ def test_a_log_becomes_cases_that_run(
         "2 cases of 6 requests",
         "  left out: 1 (method POST)",
         "  left out: 1 (no new side)",
-        "  left out: 1 (not a line of an access log)",
+        "  left out: 1 (the client sent no request that could be read)",
         "  1 cases are skipped until they are given a value",
     ]
     assert "abc" not in captured.out
@@ -87,7 +87,7 @@ def test_figways_own_log_is_read(folder: Path, capsys: pytest.CaptureFixture[str
     ("content", "message"),
     [
         (None, "x.log: cannot be read: No such file"),
-        (b"hello\nworld\n", "x.log: no line is of the combined format"),
+        (b"hello\n", "no line tells of a request; x.log:1: neither combined format nor JSON"),
         (gzip.compress(b"a" * 5000)[:30], "x.log: is no whole gzip file"),
     ],
 )

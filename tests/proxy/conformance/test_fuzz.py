@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from proxy.conformance.case_file import parse_cases, unset_values
 from proxy.conformance.exemplar_case import case_of
-from proxy.conformance.log_line import read_log_line
+from proxy.replay.log_line import read_log_line
 from proxy.conformance.recorded_case import cases_text
 from proxy.conformance.response_file import ResponseFileError, read_response
 from proxy.errors import ConfigError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from proxy.config.parse import parse_routes
-from proxy.conformance.log_line import LoggedRequest
+from proxy.replay.logged_request import LoggedRequest
 from proxy.conformance.recording import Recording
 from proxy.routing.table import RouteTable
 from tests.proxy.conformance.two_sides import ROUTES
