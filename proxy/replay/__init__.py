@@ -1,0 +1,1 @@
+"""Replay: the requests of an access log, put through two versions of the routes again."""

@@ -1,0 +1,49 @@
+"""Times in access logs as seconds since the epoch."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from functools import lru_cache
+
+# 2200: what is later is no time in seconds.
+_LATEST = 7_258_118_400.0
+
+
+def epoch(value: object) -> float | None:
+    """A logged time: `22/Nov/2026:10:00:00 +0100`, ISO 8601, or seconds or milliseconds.
+
+    None where it is none of these. A time without a zone is taken as UTC.
+    """
+    if isinstance(value, str):
+        return _from_text(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return _from_number(float(value))
+    return None
+
+
+def _from_text(text: str) -> float | None:
+    if text[2:3] == "/":
+        try:
+            return _minute(text[:17], text[20:]) + int(text[18:20])
+        except ValueError:
+            return None
+    if text[:1].isdigit() and text.replace(".", "", 1).isdigit():
+        return _from_number(float(text))
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
+
+
+# Thousands of lines share a minute.
+@lru_cache(maxsize=64)
+def _minute(minute: str, zone: str) -> float:
+    return datetime.strptime(f"{minute}{zone}", "%d/%b/%Y:%H:%M %z").timestamp()
+
+
+def _from_number(number: float) -> float | None:
+    if math.isfinite(number) and number > _LATEST:
+        number /= 1000
+    return number if 0 < number < _LATEST else None
