@@ -113,7 +113,7 @@ def test_what_is_there_is_not_installed_again(machine: Path) -> None:
 def test_an_unknown_job_is_refused(machine: Path) -> None:
     done = install(machine, "everything")
     assert done.returncode == 2
-    assert "Say python, run or test" in done.stderr
+    assert "Say python, run, fleet, run-fleet, bench or test" in done.stderr
 
 
 def test_a_machine_without_python_is_told_what_to_type(machine: Path) -> None:

@@ -13,6 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
+from deploy.postgres import RunsAs
+
 ROOT = Path(__file__).resolve().parents[2]
 _START_SECONDS = 30.0
 _POLL_SECONDS = 0.01
@@ -52,6 +54,7 @@ class Child:
         log: Path,
         environment: Mapping[str, str] | None = None,
         directory: Path = ROOT,
+        runs_as: RunsAs | None = None,
     ) -> None:
         self.log = log
         with log.open("wb") as output:
@@ -63,6 +66,7 @@ class Child:
                 env={**os.environ, **(environment or {})},
                 cwd=directory,
                 start_new_session=True,
+                **(runs_as or {}),
             )
 
     def __enter__(self) -> Child:
