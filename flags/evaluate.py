@@ -9,7 +9,7 @@ import mmh3
 
 from flags.latch import Latch
 from flags.provider import Flag, FlagState
-from flags.scope import ALL, group_of, route_of
+from flags.scope import ALL, group_of, group_scope, route_of, route_scope
 from flags.snapshot import FlagSnapshot
 
 BASIS_POINTS = 10_000
@@ -44,6 +44,14 @@ def combine(state: FlagState, latch: Latch, *, revision: int) -> FlagSnapshot:
         rollback_routes=frozenset(filter(None, map(route_of, scopes))),
         group_basis_points=_basis_points(state.groups),
         route_basis_points=_basis_points(state.routes),
+        rules=MappingProxyType(
+            {
+                scope_of(name): flag.rule
+                for scope_of, flags in ((group_scope, state.groups), (route_scope, state.routes))
+                for name, flag in flags.items()
+                if flag.rule is not None
+            }
+        ),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Protocol
 
+from flags.rule import Rule
 from flags.scope import ALL, group_scope, route_scope
 
 
@@ -16,9 +17,16 @@ class Flag:
 
     # 0..10000.
     basis_points: int | None = None
+    # Instead of a percentage, where one cannot say it.
+    rule: Rule | None = None
     rollback: bool | None = None
     # Where it says so; 0 when the source has no lines.
     line: int = 0
+
+    @property
+    def moves_traffic(self) -> bool:
+        """Whether it says anything of who may reach the new side."""
+        return self.basis_points is not None or self.rule is not None
 
 
 def _nothing() -> Mapping[str, Flag]:
@@ -72,7 +80,7 @@ def hold_missing(before: FlagState, now: FlagState) -> tuple[FlagState, tuple[st
     """Keep what was said before of names that the source has fallen silent about.
 
     Missing information never moves traffic: an entry that vanishes is not 0 % and, on a live route,
-    not 100 % either. Returns the state and the scopes whose percentage is held.
+    not 100 % either. Returns the state and the scopes whose percentage or rule is held.
     """
     groups, held_groups = _hold(before.groups, now.groups)
     routes, held_routes = _hold(before.routes, now.routes)
@@ -95,11 +103,12 @@ def _hold(
     held: list[str] = []
     for name, flag in before.items():
         current = flags.get(name)
-        if flag.basis_points is None or (current and current.basis_points is not None):
+        if not flag.moves_traffic or (current and current.moves_traffic):
             continue
         held.append(name)
         flags[name] = Flag(
             basis_points=flag.basis_points,
+            rule=flag.rule,
             rollback=current.rollback if current else None,
             line=current.line if current else 0,
         )

@@ -6,8 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from flags.rule import Rule
+
 
 def _empty() -> Mapping[str, int]:
+    return MappingProxyType({})
+
+
+def _no_rules() -> Mapping[str, Rule]:
     return MappingProxyType({})
 
 
@@ -25,6 +31,9 @@ class FlagSnapshot:
     rollback_routes: frozenset[str] = frozenset()
     group_basis_points: Mapping[str, int] = field(default_factory=_empty)
     route_basis_points: Mapping[str, int] = field(default_factory=_empty)
+    # By scope (`group:NAME`, `route:ID`): what is on for some requests and not for others in a way
+    # that a percentage cannot say. Such a name has no percentage.
+    rules: Mapping[str, Rule] = field(default_factory=_no_rules)
     # The kill switch of shadow traffic: no request begun with this snapshot is copied.
     shadow_paused: bool = False
 

@@ -200,6 +200,7 @@ def _plain(flags: FlagSnapshot) -> FlagSnapshot:
         flags,
         group_basis_points=dict(flags.group_basis_points),
         route_basis_points=dict(flags.route_basis_points),
+        rules=dict(flags.rules),
     )
 
 

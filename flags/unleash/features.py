@@ -1,0 +1,276 @@
+"""What Unleash answers to a client: the features of one environment, as rules. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+
+from flags.rule import Constraint, Override, Parent, Rule, Strategy, Variant
+
+APP_NAME: Final = "figway"
+# Problems that an error lists; a payload of something else would have thousands.
+_TOLD: Final = 5
+_WHOLE_PERCENT: Final = re.compile(r"\d{1,3}").fullmatch
+
+
+class FeaturesError(ValueError):
+    """An answer that is no list of features; what was held before still holds."""
+
+
+def _no_rules() -> Mapping[str, Rule]:
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Features:
+    """One answer, read: every feature by its name."""
+
+    # Of Unleash's own count; 0 when it does not say.
+    revision: int = 0
+    # The environment of the token, as Unleash names it; empty when it does not say.
+    environment: str = ""
+    rules: Mapping[str, Rule] = field(default_factory=_no_rules)
+
+
+def _text(value: object) -> object:
+    # Unleash sends text throughout; numbers are what people write into an import file.
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _list(value: object) -> object:
+    return [] if value is None else value
+
+
+def _mapping(value: object) -> object:
+    return {} if value is None else value
+
+
+_Text = Annotated[str, BeforeValidator(_text)]
+_Texts = Annotated[list[_Text], BeforeValidator(_list)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+
+class _Constraint(_Part):
+    contextName: str = ""  # noqa: N815 -- Unleash's name
+    operator: str
+    values: _Texts = []
+    value: _Text | None = None
+    inverted: bool | None = None
+    caseInsensitive: bool | None = None  # noqa: N815 -- Unleash's name
+
+
+_Constraints = Annotated[list[_Constraint], BeforeValidator(_list)]
+
+
+class _Override(_Part):
+    contextName: str  # noqa: N815 -- Unleash's name
+    values: _Texts = []
+
+
+class _Variant(_Part):
+    name: str
+    weight: int = 0
+    stickiness: str | None = None
+    overrides: Annotated[list[_Override], BeforeValidator(_list)] = []
+
+
+_Variants = Annotated[list[_Variant], BeforeValidator(_list)]
+
+
+class _Strategy(_Part):
+    name: str
+    title: str | None = None
+    parameters: Annotated[dict[str, Any], BeforeValidator(_mapping)] = {}
+    constraints: _Constraints = []
+    segments: Annotated[list[int], BeforeValidator(_list)] = []
+    variants: _Variants = []
+
+
+class _Dependency(_Part):
+    feature: str
+    enabled: bool | None = None
+    variants: _Texts = []
+
+
+class _Feature(_Part):
+    name: str
+    enabled: bool = False
+    strategies: Annotated[list[_Strategy], BeforeValidator(_list)] = []
+    variants: _Variants = []
+    dependencies: Annotated[list[_Dependency], BeforeValidator(_list)] = []
+
+
+class _Segment(_Part):
+    id: int
+    name: str = ""
+    constraints: _Constraints = []
+
+
+class _Query(_Part):
+    environment: str | None = None
+
+
+class _Meta(_Part):
+    revisionId: int | None = None  # noqa: N815 -- Unleash's name
+
+
+class _Answer(_Part):
+    features: list[_Feature]
+    segments: Annotated[list[_Segment], BeforeValidator(_list)] = []
+    query: _Query | None = None
+    meta: _Meta | None = None
+
+
+def read_features(payload: bytes | str, *, app_name: str = APP_NAME) -> Features:
+    """Read what `/api/client/features` answered. Raises `FeaturesError` that says what is wrong.
+
+    Keys that nobody knows are left out. What a feature says that cannot be followed (a strategy
+    that is not known, a segment that does not exist) is a fault in its rule, not an error.
+    """
+    try:
+        answer = _Answer.model_validate_json(payload)
+    except ValidationError as error:
+        raise FeaturesError(_describe(error)) from None
+    environment = (answer.query and answer.query.environment) or ""
+    segments = {segment.id: segment for segment in answer.segments}
+    known = {feature.name: feature for feature in answer.features}
+    rules = {
+        feature.name: Rule(
+            flag=feature.name,
+            enabled=feature.enabled,
+            strategies=_strategies(feature, segments),
+            parents=tuple(_parent(each, known, segments) for each in feature.dependencies),
+            variants=tuple(map(_variant, feature.variants)),
+            environment=environment,
+            app_name=app_name,
+        )
+        for feature in answer.features
+    }
+    revision = (answer.meta and answer.meta.revisionId) or 0
+    return Features(revision=revision, environment=environment, rules=MappingProxyType(rules))
+
+
+def _describe(error: ValidationError) -> str:
+    problems = error.errors(include_url=False, include_context=False)
+    told = [f"{_place(each['loc'])}: {each['msg']}" for each in problems[:_TOLD]]
+    more = f" (and {len(problems) - _TOLD} more)" if len(problems) > _TOLD else ""
+    return f"not an answer with features: {'; '.join(told)}{more}"
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    place = ""
+    for step in location:
+        place += f"[{step}]" if isinstance(step, int) else f"{'.' if place else ''}{step}"
+    return place or "the whole"
+
+
+def _parent(
+    dependency: _Dependency, known: Mapping[str, _Feature], segments: Mapping[int, _Segment]
+) -> Parent:
+    feature = known.get(dependency.feature)
+    fault = ""
+    if feature is None:
+        fault = f"there is no flag {dependency.feature}"
+    elif feature.dependencies:
+        fault = f"{dependency.feature} depends on another flag itself"
+    return Parent(
+        flag=dependency.feature,
+        on=dependency.enabled is not False,
+        wanted=tuple(dependency.variants),
+        enabled=feature is not None and feature.enabled,
+        strategies=() if feature is None else _strategies(feature, segments),
+        variants=() if feature is None else tuple(map(_variant, feature.variants)),
+        fault=fault,
+    )
+
+
+def _strategies(feature: _Feature, segments: Mapping[int, _Segment]) -> tuple[Strategy, ...]:
+    return tuple(_strategy(each, feature.name, segments) for each in feature.strategies)
+
+
+def _strategy(raw: _Strategy, flag: str, segments: Mapping[int, _Segment]) -> Strategy:
+    faults = [f"there is no segment {each}" for each in raw.segments if each not in segments]
+    constraints = [*map(_constraint, raw.constraints)]
+    for number in raw.segments:
+        segment = segments.get(number)
+        if segment is not None:
+            name = segment.name or str(number)
+            constraints += [_constraint(each, segment=name) for each in segment.constraints]
+    said = {key: str(value) for key, value in raw.parameters.items() if value is not None}
+    basis_points = None
+    percentage = _PERCENTAGE.get(raw.name)
+    if percentage is not None:
+        text = said.get(percentage, "")
+        basis_points = int(text) * 100 if _WHOLE_PERCENT(text) and int(text) <= 100 else 0
+        if not _WHOLE_PERCENT(text) or int(text) > 100:
+            faults.append(f"{percentage} is {text!r}, not a whole percentage from 0 to 100")
+    listed = _LISTED.get(raw.name)
+    if percentage is None and listed is None and raw.name != "default":
+        faults.append(f"there is no strategy {raw.name!r} that Figway knows")
+    return Strategy(
+        name=raw.name,
+        constraints=tuple(constraints),
+        basis_points=basis_points,
+        hash_group="" if percentage is None else said.get("groupId", flag),
+        stickiness=_STICKINESS.get(raw.name) or said.get("stickiness") or "default",
+        values=() if listed is None else _split(said.get(listed, "")),
+        variants=tuple(map(_variant, raw.variants)),
+        title=raw.title or "",
+        fault="; ".join(faults),
+    )
+
+
+# Strategies with a percentage, and what their parameter is called.
+_PERCENTAGE: Final = {
+    "flexibleRollout": "rollout",
+    "gradualRolloutUserId": "percentage",
+    "gradualRolloutSessionId": "percentage",
+    "gradualRolloutRandom": "percentage",
+}
+# Those that say by their name what the percentage is of.
+_STICKINESS: Final = {
+    "gradualRolloutUserId": "userId",
+    "gradualRolloutSessionId": "sessionId",
+    "gradualRolloutRandom": "random",
+}
+# Strategies with a list of values.
+_LISTED: Final = {
+    "userWithId": "userIds",
+    "remoteAddress": "IPs",
+    "applicationHostname": "hostNames",
+}
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(value for part in text.split(",") if (value := part.strip()))
+
+
+def _constraint(raw: _Constraint, *, segment: str = "") -> Constraint:
+    return Constraint(
+        field=raw.contextName,
+        operator=raw.operator,
+        values=tuple(raw.values),
+        value=raw.value or "",
+        inverted=raw.inverted is True,
+        case_insensitive=raw.caseInsensitive is True,
+        segment=segment,
+    )
+
+
+def _variant(raw: _Variant) -> Variant:
+    return Variant(
+        name=raw.name,
+        weight=raw.weight,
+        stickiness=raw.stickiness or "default",
+        overrides=tuple(
+            Override(field=each.contextName, values=tuple(each.values)) for each in raw.overrides
+        ),
+    )
