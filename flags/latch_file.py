@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
 from flags.latch import NOT_HELD, Hold, Latch, Source
 from flags.scope import ALL, checked_scope
+from flags.shared import Mark, Share, SharedState
 from flags.whole_file import write_whole
 
-_VERSION: Final = 1
+_VERSION: Final = 2
+# Of the version before, whose only source of flags was the flag file.
+_FILE: Final = "file"
 
 
 class LatchFile:
@@ -57,7 +61,14 @@ class LatchFile:
             f"{self.path} cannot be trusted ({why}); it may have held a rollback, so everything is"
             " rolled back until figway resume --all"
         )
-        hold = Hold(scope=ALL, source=Source.LATCH, reason=reason, actor=str(self.path), since=now)
+        hold = Hold(
+            scope=ALL,
+            source=Source.LATCH,
+            reason=reason,
+            actor=str(self.path),
+            since=now,
+            revision=int(now * 1e6),
+        )
         return NOT_HELD.hold(hold)
 
 
@@ -68,14 +79,24 @@ def _encode(latch: Latch) -> bytes:
             {
                 "scope": hold.scope,
                 "source": hold.source.value,
+                "origin": hold.origin,
                 "reason": hold.reason,
                 "actor": hold.actor,
                 "since": hold.since,
                 "revision": hold.revision,
             }
-            for hold in latch.holds
+            for hold in latch.local
         ],
-        "flags_off": dict(latch.flags_off),
+        "flags_off": [
+            {"scope": scope, "origin": origin, "revision": revision}
+            for (scope, origin), revision in sorted(latch.flags_off.items())
+        ],
+        "resumed": dict(latch.resumed),
+        "shared": {
+            "revision": latch.shared.revision,
+            "marks": [asdict(mark) for mark in latch.shared.marks.values()],
+            "shares": [asdict(share) for share in latch.shared.shares.values()],
+        },
     }
     return json.dumps({"sha256": _digest(body), **body}, indent=2).encode() + b"\n"
 
@@ -87,25 +108,97 @@ def _decode(content: bytes) -> Latch:
     digest = body.pop("sha256", None)
     if digest != _digest(body):
         raise ValueError("its checksum does not fit: it is damaged or was edited by hand")
-    if body["version"] != _VERSION:
-        raise ValueError(f"it was written by another version ({body['version']})")
+    match body["version"]:
+        case 1:
+            return _first_version(body)
+        case 2:
+            return _second_version(body)
+        case version:
+            raise ValueError(f"it was written by another version ({version})")
+
+
+def _second_version(body: dict[str, Any]) -> Latch:
+    shared = body["shared"]
+    marks = [_mark(each) for each in shared["marks"]]
+    shares = [_share(each) for each in shared["shares"]]
     latch = Latch(
         flags_off=MappingProxyType(
-            {checked_scope(scope): int(revision) for scope, revision in body["flags_off"].items()}
+            {
+                (checked_scope(each["scope"]), str(each["origin"])): int(each["revision"])
+                for each in body["flags_off"]
+            }
+        ),
+        shared=SharedState(
+            revision=int(shared["revision"]),
+            marks=MappingProxyType({mark.scope: mark for mark in marks}),
+            shares=MappingProxyType({share.scope: share for share in shares}),
+        ),
+        resumed=MappingProxyType(
+            {checked_scope(scope): int(revision) for scope, revision in body["resumed"].items()}
+        ),
+    )
+    for each in body["holds"]:
+        latch = latch.hold(_hold(each, origin=str(each["origin"]), revision=int(each["revision"])))
+    return latch
+
+
+def _first_version(body: dict[str, Any]) -> Latch:
+    """A latch of before there were fleets: commands were holds, without a revision."""
+    latch = Latch(
+        flags_off=MappingProxyType(
+            {
+                (checked_scope(scope), _FILE): int(revision)
+                for scope, revision in body["flags_off"].items()
+            }
         )
     )
     for each in body["holds"]:
-        latch = latch.hold(
-            Hold(
-                scope=each["scope"],
-                source=Source(each["source"]),
-                reason=str(each["reason"]),
-                actor=str(each["actor"]),
-                since=float(each["since"]),
-                revision=int(each["revision"]),
-            )
-        )
+        since = int(float(each["since"]) * 1e6)
+        match Source(each["source"]):
+            case Source.COMMAND:
+                mark = _mark({**each, "on": True, "revision": since, "replica": ""})
+                latch = latch.hear(
+                    SharedState(revision=since, marks=MappingProxyType({mark.scope: mark}))
+                )
+            case Source.FLAG:
+                latch = latch.hold(_hold(each, origin=_FILE, revision=int(each["revision"])))
+            case Source.SIGNAL | Source.SENTINEL | Source.LATCH:
+                latch = latch.hold(_hold(each, origin="", revision=since))
     return latch
+
+
+def _hold(each: dict[str, Any], *, origin: str, revision: int) -> Hold:
+    return Hold(
+        scope=each["scope"],
+        source=Source(each["source"]),
+        reason=str(each["reason"]),
+        actor=str(each["actor"]),
+        since=float(each["since"]),
+        revision=revision,
+        origin=origin,
+    )
+
+
+def _mark(each: dict[str, Any]) -> Mark:
+    return Mark(
+        scope=checked_scope(each["scope"]),
+        on=bool(each["on"]),
+        revision=int(each["revision"]),
+        reason=str(each["reason"]),
+        actor=str(each["actor"]),
+        replica=str(each["replica"]),
+        since=float(each["since"]),
+    )
+
+
+def _share(each: dict[str, Any]) -> Share:
+    return Share(
+        scope=checked_scope(each["scope"]),
+        basis_points=int(each["basis_points"]),
+        revision=int(each["revision"]),
+        actor=str(each["actor"]),
+        replica=str(each["replica"]),
+    )
 
 
 def _digest(body: dict[str, Any]) -> str:

@@ -22,9 +22,10 @@ from proxy.admin import app as admin
 from proxy.admin.guard import Guard
 from proxy.link import Apply
 from proxy.supervision.audit import Actor, Audit
-from proxy.supervision.control import Control, LoadedRoutes
+from proxy.supervision.control import Control
 from proxy.supervision.crew import Crew, CrewError
 from proxy.supervision.evidence_desk import EvidenceDesk
+from proxy.supervision.files import LoadedRoutes
 from proxy.supervision.health import HealthChecks
 from proxy.supervision.journal import Journal
 from proxy.supervision.listener import Address, bind, bound_address, parse_address
@@ -99,7 +100,7 @@ class Supervisor:
             log=log,
         )
         self._health = HealthChecks(on_change=self._health_changed, log=log)
-        self.control.on_routes = self._health.watch
+        self.control.files.on_routes = self._health.watch
         self._report = Report(
             control=self.control,
             crew=self._crew,
@@ -207,7 +208,7 @@ class Supervisor:
 
     async def _start_crew(self) -> None:
         control = self.control
-        revision = control.next_revision()
+        revision = control.publisher.next_revision()
         starting = asyncio.create_task(
             self._crew.start(
                 Apply(
@@ -313,12 +314,12 @@ class Supervisor:
     def _reload_by_signal(self) -> None:
         self._log.info("signal_received", signal="SIGHUP")
         actor = Actor(who="SIGHUP", via="signal")
-        self._later(self.control.reload(actor=actor), "reload")
+        self._later(self.control.files.reload(actor=actor), "reload")
 
     def _rollback_by_signal(self) -> None:
         self._log.info("signal_received", signal="SIGUSR1")
         self._later(
-            self.control.rollback(
+            self.control.rollbacks.begin(
                 ALL,
                 source=Source.SIGNAL,
                 actor=Actor(who="SIGUSR1", via="signal"),
@@ -344,7 +345,7 @@ class Supervisor:
             self._later(self._reload_routes(), "reload routes")
         elif path == self._paths.flags:
             actor = Actor(who=str(path), via="file")
-            self._later(self.control.reload_flags(actor=actor), "reload flags")
+            self._later(self.control.files.reload_flags(actor=actor), "reload flags")
         else:
             self._sentinel_changed()
 
@@ -353,7 +354,7 @@ class Supervisor:
         stands = self._sentinel_stands()
         if stands:
             self._later(
-                self.control.rollback(
+                self.control.rollbacks.begin(
                     ALL,
                     source=Source.SENTINEL,
                     actor=Actor(who=path, via="sentinel"),
@@ -367,11 +368,11 @@ class Supervisor:
             )
 
     async def _reload_routes(self) -> None:
-        await self.control.reload_routes()
+        await self.control.files.reload_routes()
 
     def _health_changed(self) -> None:
         if self._report.phase is not Phase.DRAINING:
-            self.control.publish_health(self._health.unhealthy)
+            self.control.publisher.publish_health(self._health.unhealthy)
 
     def _later(self, work: Coroutine[object, object, object], name: str) -> None:
         async def logged() -> None:

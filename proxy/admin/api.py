@@ -126,7 +126,7 @@ class Api:
         """POST /api/v1/rollback."""
         asked = await read(request, _SWITCH)
         try:
-            done = await self._control.rollback(
+            done = await self._control.rollbacks.begin(
                 asked.scope,
                 source=Source.COMMAND,
                 actor=acting(request, asked.actor),
@@ -141,7 +141,7 @@ class Api:
         """POST /api/v1/resume."""
         asked = await read(request, _SWITCH)
         try:
-            done = await self._control.resume(
+            done = await self._control.rollbacks.end(
                 asked.scope,
                 actor=acting(request, asked.actor),
                 reason=asked.reason,
@@ -155,7 +155,7 @@ class Api:
         """POST /api/v1/percent."""
         asked = await read(request, _PERCENT)
         try:
-            done = await self._control.percent(
+            done = await self._control.percentages.set(
                 asked.name,
                 Decimal(asked.percent),
                 actor=acting(request, asked.actor),
@@ -169,7 +169,7 @@ class Api:
     async def reload(self, request: web.Request) -> web.Response:
         """POST /api/v1/reload."""
         asked = await read(request, _RELOAD)
-        done = await self._control.reload(
+        done = await self._control.files.reload(
             actor=acting(request, asked.actor), patience=float(asked.wait_seconds)
         )
         return answer(asdict(done))

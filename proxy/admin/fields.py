@@ -11,7 +11,7 @@ from pydantic import Field, Strict, StringConstraints
 from proxy.admin.problem import AdminError
 from proxy.supervision.audit import Actor
 from proxy.supervision.change import Refusal, Refused
-from proxy.supervision.control import PATIENCE_SECONDS
+from proxy.supervision.publisher import PATIENCE_SECONDS
 
 # A reason is read by people in an audit: not empty, not a document.
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]

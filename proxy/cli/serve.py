@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     """Serve until a signal; exit 0 after a whole drain, 1 after one cut short, 2 if unusable."""
     from proxy.config.load_settings import ignored_variables
     from proxy.errors import ConfigError
-    from proxy.supervision.control import load
+    from proxy.supervision.files import load
     from proxy.supervision.listener import AddressError
     from proxy.supervision.log import LogWriter, event_log
     from proxy.supervision.state_directory import SENTINEL, StateDirectory, StateDirectoryError

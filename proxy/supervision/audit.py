@@ -1,21 +1,58 @@
-"""The audit: who moved what, why, from what to what. One JSON object per line, only appended."""
+"""The audit: who moved what, why, from what to what. One JSON line per entry, in a hash chain.
+
+What the disk does not take is owed: it is written late, behind a line that tells of the gap.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass
+import stat
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from types import MappingProxyType
+from typing import Any, Literal
+
+from proxy.settings import MIB
+from proxy.supervision.audit_chain import START, Link, last_link, read_line, seal
+from proxy.supervision.audit_files import head_of, keep_head, rotated, rotated_name
+
+# Beyond this a file is put aside and another begun.
+ROTATE_BYTES = 16 * MIB
+# Entries that wait in memory for a disk that takes nothing; beyond it the oldest are only counted.
+MAX_OWED = 1000
+
+# fmt: off
+Via = Literal[
+    "api", "signal", "sentinel", "file", "start",
+    "unleash", "webhook", "redis", "fleet", "peer", "audit",
+]
+# fmt: on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
-    """Who acts, and through what."""
+    """Who acts, through what, and how that is known."""
 
     who: str
-    via: Literal["api", "signal", "sentinel", "file", "start"]
+    via: Via
+    # What proves who that is: a token with its id, an identity header; empty: nothing does.
+    credential: str = ""
+    # What the sender says of itself, where a credential says who it is.
+    claimed: str = ""
+    ticket: str = ""
+    # The id of the event at the source of the change, such as Unleash's.
+    event: str = ""
+
+
+def _nothing() -> Mapping[str, str]:
+    return MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,35 +63,218 @@ class Entry:
     phase: Literal["begun", "done"]
     action: str
     scope: str
-    who: str
-    via: str
+    actor: Actor
     reason: str
     before: str
     after: str
     revision: int
     outcome: str = ""
     acks: tuple[tuple[int, float], ...] = ()
+    # Of a fleet: replica to milliseconds until all its workers had confirmed.
+    replicas: tuple[tuple[str, float], ...] = ()
+    # What the evidence said of the routes in scope: route to verdict.
+    evidence: Mapping[str, str] = field(default_factory=_nothing)
+
+    def fields(self) -> dict[str, Any]:
+        """What stands in the line."""
+        return {
+            "phase": self.phase,
+            "action": self.action,
+            "scope": self.scope,
+            **asdict(self.actor),
+            "reason": self.reason,
+            "before": self.before,
+            "after": self.after,
+            "revision": self.revision,
+            "outcome": self.outcome,
+            "acks": dict(self.acks),
+            "replicas": dict(self.replicas),
+            "evidence": dict(self.evidence),
+        }
+
+
+def text(entry: Entry) -> str:
+    """An entry as one JSON line outside the chain, for the shared store."""
+    return json.dumps({"at": _now(), **entry.fields()})
 
 
 class Audit:
-    """The file. It is opened for every line, so that it may be rotated by renaming it."""
+    """The file and its chain. Methods block; all of them belong in one thread.
 
-    def __init__(self, path: Path) -> None:
+    It is opened for every write, so that it may be rotated from outside by renaming it.
+    """
+
+    def __init__(self, path: Path, *, rotate_bytes: int = ROTATE_BYTES) -> None:
         self._path = path
+        self._rotate_bytes = rotate_bytes
+        # The newest line that is known to be on disk.
+        self.last = START
+        # Device, inode and size of the file as it was left; None: not looked at yet.
+        self._left: tuple[int, int, int] | None = None
+        self._owed: deque[dict[str, Any]] = deque()
+        self._dropped = 0
+        self._why = ""
 
-    def append(self, entry: Entry) -> str:
-        """Write one line and flush it to disk; why that failed, else "". Blocks."""
-        at = datetime.now(UTC).isoformat(timespec="milliseconds")
-        line = json.dumps({"at": at, **asdict(entry), "acks": dict(entry.acks)}) + "\n"
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+    @property
+    def owed(self) -> int:
+        """Entries that the disk has not taken yet."""
+        return len(self._owed) + self._dropped
+
+    def append(self, entry: Entry, *, unless_written: str = "") -> str:
+        """Write one line and flush it to disk; why that failed, else "".
+
+        `unless_written` is the outcome that an entry gets which is owed: it was not made.
+        """
+        record = {"at": _now(), **entry.fields()}
+        why = self._write([*self._debts(), record])
+        if why:
+            self._why = self._why or why
+            owed = {**record, "outcome": unless_written} if unless_written else record
+            self._owed.append(owed)
+            if len(self._owed) > MAX_OWED:
+                self._owed.popleft()
+                self._dropped += 1
+        return why
+
+    def settle(self) -> str:
+        """Write what is owed; why that failed, else ""."""
+        return self._write(self._debts()) if self.owed else ""
+
+    def _debts(self) -> list[dict[str, Any]]:
+        if not self.owed:
+            return []
+        late = [{**record, "late": True} for record in self._owed]
+        told = _own(
+            "gap",
+            f"the disk took nothing for a while ({self._why}): {len(late)} entries follow late,"
+            f" {self._dropped} were lost",
+        )
+        return [{**told, "entries_late": len(late), "entries_lost": self._dropped}, *late]
+
+    def _write(self, records: Iterable[Mapping[str, Any]]) -> str:
+        """All of them or none."""
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         try:
+            self._rotate()
             handle = os.open(self._path, flags, 0o600)
             try:
+                data, link = self._continue(handle)
+                for record in records:
+                    line, link = seal(record, link)
+                    data += line
+                size = os.fstat(handle).st_size
                 # One write in append mode: lines never mix.
-                written = os.write(handle, line.encode("ascii"))
+                if os.write(handle, data) != len(data):
+                    os.ftruncate(handle, size)
+                    raise OSError(errno.ENOSPC, "the disk is full")
                 os.fsync(handle)
+                self._left = _identity(os.fstat(handle))
             finally:
                 os.close(handle)
         except OSError as error:
             return f"{self._path}: cannot be written ({error.strerror or error})"
-        return "" if written == len(line) else f"{self._path}: the disk is full"
+        self.last = link
+        self._owed.clear()
+        self._dropped, self._why = 0, ""
+        # Another line may know of this one; without that the chain is as good, but for its end.
+        with contextlib.suppress(OSError):
+            keep_head(self._path.parent, link)
+        return ""
+
+    def _rotate(self) -> None:
+        with contextlib.suppress(OSError):
+            seen = os.stat(self._path)
+            if _identity(seen) == self._left and seen.st_size > self._rotate_bytes:
+                self._path.rename(self._path.with_name(rotated_name(self.last)))
+
+    # Where the chain goes on.
+
+    def _continue(self, handle: int) -> tuple[bytes, Link]:
+        """What has to stand before the next line, and the line that it follows."""
+        seen = os.fstat(handle)
+        if self._left == _identity(seen):
+            return b"", self.last
+        known = self._known()
+        if seen.st_size == 0 or not stat.S_ISREG(seen.st_mode):
+            return seal(_own("opened", "a new file begins"), known)
+        with os.fdopen(os.dup(handle), "rb") as file:
+            tail = _read_tail(file)
+        # A file that ends before what is known has lost lines: the gap has to stay visible.
+        link = max(known, tail.last or START, key=lambda link: link.seq)
+        if link.seq == 0:
+            told = _own("opened", "the chain begins behind lines that have none")
+            line, link = seal({**told, "unchained": tail.told(torn=False)}, link)
+            return tail.missing_newline + line, link
+        if tail.lines == 1 and tail.missing_newline:
+            told = _own("gap", "the line before was torn when figway or the machine stopped")
+            line, link = seal({**told, "unchained": tail.told(torn=True)}, link)
+            return tail.missing_newline + line, link
+        return tail.missing_newline, link
+
+    def _known(self) -> Link:
+        """The newest line that was ever written, as far as this process and its files know."""
+        if self.last.seq:
+            return self.last
+        head = head_of(self._path.parent)
+        if head is not None:
+            return head
+        newest = START
+        for path in rotated(self._path):
+            with contextlib.suppress(OSError), path.open("rb") as file:
+                newest = max(newest, last_link(file) or START, key=lambda link: link.seq)
+        return newest
+
+
+@dataclass(frozen=True, slots=True)
+class _Tail:
+    """The end of a file: its last sealed line, and what stands behind that."""
+
+    last: Link | None
+    lines: int
+    sha256: str
+    # What the file lacks to end with a whole line.
+    missing_newline: bytes
+
+    def told(self, *, torn: bool) -> dict[str, Any]:
+        return {"lines": self.lines, "sha256": self.sha256, "torn": torn}
+
+
+def _read_tail(file: Iterable[bytes]) -> _Tail:
+    last: Link | None = None
+    lines, digest, ended = 0, hashlib.sha256(), True
+    for raw in file:
+        ended = raw.endswith(b"\n")
+        line = read_line(raw.removesuffix(b"\n"))
+        # A whole sealed line that only lost its newline is sealed nevertheless.
+        if line is not None:
+            last, lines, digest = line.link, 0, hashlib.sha256()
+        else:
+            lines += 1
+            digest.update(raw)
+    missing = b"" if ended else b"\n"
+    if lines:
+        digest.update(missing)
+    return _Tail(last, lines, digest.hexdigest(), missing)
+
+
+def _own(action: str, reason: str) -> dict[str, Any]:
+    """A line that the audit writes of itself."""
+    entry = Entry(
+        phase="done",
+        action=action,
+        scope="audit",
+        actor=Actor(who="figway", via="audit"),
+        reason=reason,
+        before="",
+        after="",
+        revision=0,
+    )
+    return {"at": _now(), **entry.fields()}
+
+
+def _identity(seen: os.stat_result) -> tuple[int, int, int]:
+    return seen.st_dev, seen.st_ino, seen.st_size
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

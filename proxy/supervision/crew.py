@@ -303,6 +303,14 @@ class Crew:
             missing=tuple(Missing(worker=n, pid=pid) for pid, n in wait.open.items()),
         )
 
+    def expect(self, revision: int) -> Publication:
+        """Wait, with `confirmed`, until every live worker uses this revision or a later one."""
+        wait = Publication(revision, self.workers, has_routes=False)
+        self._waits.append(wait)
+        for worker in self.workers:
+            wait.confirm(worker)
+        return wait
+
     def abandon(self, publication: Publication) -> None:
         """Nobody waits for these confirmations."""
         self._waits.remove(publication)

@@ -61,10 +61,10 @@ class Report:
             admin=str(self._admin),
             revision=self._crew.revision,
             routes=FileView(
-                path=str(control.path),
+                path=str(control.files.path),
                 revision=control.file.revision,
                 source="file",
-                problems=control.route_problems,
+                problems=control.files.route_problems,
             ),
             flags=FileView(
                 path=str(control.switches.path),
@@ -97,7 +97,7 @@ class Report:
                 for endpoint in self._health.endpoints
             ),
             state_directory=str(self._state_directory),
-            sentinel=str(control.sentinel),
+            sentinel=str(control.rollbacks.sentinel),
         )
 
     async def tally(self) -> TallySnapshot:
@@ -111,7 +111,7 @@ class Report:
         states = dict.fromkeys(("starting", "ready", "draining"), 0.0)
         for worker in status.workers:
             states[worker.state] += 1
-        sound = not control.route_problems and not control.switches.problems
+        sound = not control.files.route_problems and not control.switches.problems
         scopes = {ALL: 0.0} | {hold.scope: 1.0 for hold in status.holds}
         return (
             *(_row(catalogue.WORKERS, count, state) for state, count in states.items()),
@@ -127,7 +127,10 @@ class Report:
             _row(catalogue.FLAGS_REVISION, status.revision),
             _row(catalogue.FLAGS_SOURCE, 1, control.switches.origin),
             _row(catalogue.CONFIG_INFO, 1, control.file.revision),
-            *(_row(catalogue.CONFIG_RELOADS, n, outcome) for outcome, n in control.reloads.items()),
+            *(
+                _row(catalogue.CONFIG_RELOADS, n, outcome)
+                for outcome, n in control.files.reloads.items()
+            ),
             _row(catalogue.CONFIG_LAST_RELOAD, sound),
             *(
                 _row(

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from structlog.typing import FilteringBoundLogger
 
 from proxy.routing.route import RouteFile
-from proxy.supervision.audit import Actor, Entry
+from proxy.supervision.audit import Actor
 from proxy.supervision.change import Change, Refusal, Refused, change
-from proxy.supervision.crew import Acknowledgement, Publication
-from proxy.supervision.journal import Journal
+from proxy.supervision.crew import Acknowledgement
+from proxy.supervision.journal import Journal, done
+from proxy.supervision.publisher import Publisher
 from proxy.supervision.shadow_pause import Pause
 from proxy.supervision.status import PauseView
 from proxy.supervision.switches import Switches
@@ -35,18 +36,13 @@ class ShadowSwitch:
         switches: Switches,
         journal: Journal,
         file: Callable[[], RouteFile],
-        publish: Callable[[], Publication],
-        confirmed: Callable[[Publication, float], Awaitable[Acknowledgement]],
-        announce: Callable[[str, str, Actor, str, str], Awaitable[None]],
+        publisher: Publisher,
         log: FilteringBoundLogger,
     ) -> None:
-        """`publish` tells every worker, `confirmed` waits for them, `announce` may refuse."""
         self._switches = switches
         self._journal = journal
         self._file = file
-        self._publish = publish
-        self._confirmed = confirmed
-        self._announce = announce
+        self._publisher = publisher
         self._log = log
         self._pauses = 0
 
@@ -77,13 +73,13 @@ class ShadowSwitch:
         already = self._switches.pause
         # The first pause keeps its start and its reason, as a rollback does.
         self._switches.pause = already or Pause(since=time.time(), actor=actor.who, reason=reason)
-        publication = self._publish()
+        publication = self._publisher.publish()
         # The disk works while the workers do.
         keeping = asyncio.create_task(self._journal.keep_pause(patience, self._switches.pause))
-        confirmed = await self._confirmed(publication, patience)
+        confirmed = await self._publisher.confirmed(publication, patience)
         self._told("shadow_paused", actor, reason, confirmed)
         warnings = []
-        entry = self._entry("shadow_pause", actor, reason, before, confirmed)
+        entry = done(actor, "shadow_pause", SCOPE, reason, before, self._state(), confirmed)
         written = await self._journal.write_down(entry, patience)
         if not await keeping:
             warnings.append("it could not be kept on disk and will not survive a restart")
@@ -100,9 +96,11 @@ class ShadowSwitch:
         """Let copies be sent again. Raises Refused when that cannot be kept on disk."""
         before = self._state()
         if self._switches.pause is None:
-            confirmed = await self._confirmed(self._publish(), patience)
+            confirmed = await self._publisher.confirmed(self._publisher.publish(), patience)
             return self._resumed(confirmed, changed=False)
-        await self._announce("shadow_resume", SCOPE, actor, reason, before)
+        await self._journal.announce(
+            "shadow_resume", SCOPE, actor, reason, before, revision=self._publisher.revision
+        )
         pauses = self._pauses
         if not await self._journal.keep_pause(patience, None):
             # The disk may get to it later: what it gets last is the pause that still holds.
@@ -119,9 +117,9 @@ class ShadowSwitch:
                 Refusal.CONFLICT, "shadow traffic was paused meanwhile: look at `figway status`"
             )
         self._switches.pause = None
-        confirmed = await self._confirmed(self._publish(), patience)
+        confirmed = await self._publisher.confirmed(self._publisher.publish(), patience)
         self._told("shadow_resumed", actor, reason, confirmed)
-        entry = self._entry("shadow_resume", actor, reason, before, confirmed)
+        entry = done(actor, "shadow_resume", SCOPE, reason, before, self._state(), confirmed)
         await self._journal.write_down(entry, patience)
         return self._resumed(confirmed, changed=True)
 
@@ -143,20 +141,3 @@ class ShadowSwitch:
             self._log.warning("shadow_paused", **fields)
         else:
             self._log.warning("shadow_resumed", **fields)
-
-    def _entry(
-        self, action: str, actor: Actor, reason: str, before: str, confirmed: Acknowledgement
-    ) -> Entry:
-        return Entry(
-            phase="done",
-            action=action,
-            scope=SCOPE,
-            who=actor.who,
-            via=actor.via,
-            reason=reason,
-            before=before,
-            after=self._state(),
-            revision=confirmed.revision,
-            outcome="unconfirmed" if confirmed.missing else "applied",
-            acks=tuple((ack.worker, ack.ms) for ack in confirmed.workers),
-        )

@@ -19,6 +19,7 @@ from flags.latch import Hold, Latch, Source
 from flags.latch_file import LatchFile
 from flags.provider import NOTHING_SAID, FlagState
 from flags.scope import group_scope, route_scope
+from flags.shared import Mark, SharedState
 from flags.snapshot import FlagSnapshot
 from proxy.routing.route import RouteFile
 from proxy.supervision.change import HoldView
@@ -26,6 +27,9 @@ from proxy.supervision.shadow_pause import Pause, PauseFile
 from proxy.supervision.state_directory import LAST_GOOD_FLAGS, LATCH, PAUSE, StateDirectory
 
 _STATE = TypeAdapter(FlagState)
+
+# The flag file as an origin in the latch.
+FILE = "file"
 
 Origin = Literal["file", "last_good", "nothing"]
 
@@ -36,6 +40,8 @@ class Switches:
     def __init__(self, path: Path, directory: StateDirectory) -> None:
         """Read everything that says how things stood. Blocks."""
         self.path = path
+        # The name of this replica, in words that others hear.
+        self.replica = ""
         self._directory = directory
         last_good = _last_good(directory.path / LAST_GOOD_FLAGS)
         self._latch_file = LatchFile(directory.path / LATCH)
@@ -44,7 +50,7 @@ class Switches:
         # Shadow traffic is paused; None: it is not.
         self.pause: Pause | None = self._pause_file.load(now=time.time())
         self._provider = FileProvider(
-            path, last_good=last_good or NOTHING_SAID, newest=self.latch.newest_revision
+            path, last_good=last_good or NOTHING_SAID, newest=self.latch.newest_flag(FILE)
         )
         first = self._provider.refresh()
         self.origin: Origin = "file" if self._provider.content is not None else "nothing"
@@ -74,9 +80,44 @@ class Switches:
     # The latch.
 
     def hold(self, scope: str, *, source: Source, actor: str, reason: str) -> None:
-        """Roll a scope back, in memory."""
-        self.latch = self.latch.hold(
-            Hold(scope=scope, source=source, reason=reason, actor=actor, since=time.time())
+        """Roll a scope back, in memory. Asked again, the first start and its reason stay."""
+        now = time.time()
+        new = Hold(
+            scope=scope,
+            source=source,
+            reason=reason,
+            actor=actor,
+            since=now,
+            revision=self.latch.next_revision(int(now * 1e6)),
+            origin=self.replica,
+        )
+        first = next((hold for hold in self.latch.holds if hold.key == new.key), new)
+        kept = replace(first, revision=new.revision)
+        self.latch = self._with(kept) if source is Source.COMMAND else self.latch.hold(kept)
+
+    def _with(self, hold: Hold) -> Latch:
+        mark = Mark(
+            scope=hold.scope,
+            on=True,
+            revision=hold.revision,
+            reason=hold.reason,
+            actor=hold.actor,
+            replica=hold.origin,
+            since=hold.since,
+        )
+        return self.latch.hear(SharedState(revision=mark.revision, marks={mark.scope: mark}))
+
+    def off(self, scope: str, *, actor: str, reason: str) -> Mark:
+        """The word that ends the rollback of a scope; nothing has heard of it yet."""
+        now = time.time()
+        return Mark(
+            scope=scope,
+            on=False,
+            revision=self.latch.next_revision(int(now * 1e6)),
+            reason=reason,
+            actor=actor,
+            replica=self.replica,
+            since=now,
         )
 
     def keep_latch(self, latch: Latch | None = None) -> str:
@@ -107,7 +148,7 @@ class Switches:
         return news
 
     def _observed(self, state: FlagState) -> Latch:
-        return self.latch.observe(state, now=time.time(), source_name=str(self.path))
+        return self.latch.observe(state, now=time.time(), source_name=str(self.path), origin=FILE)
 
     def write_percent(self, name: str, basis_points: int, *, is_group: bool) -> None:
         """Set a percentage in the flag file, comments kept. Raises FlagFileError. Blocks."""

@@ -70,7 +70,7 @@ def test_what_a_source_says_becomes_the_snapshot() -> None:
 def test_a_hold_of_the_latch_goes_before_a_source_that_says_off() -> None:
     latch = NOT_HELD
     for scope in (ALL, route_scope("cart"), group_scope("silent")):
-        latch = latch.hold(Hold(scope=scope, source=Source.COMMAND, reason="try"))
+        latch = latch.hold(Hold(scope=scope, source=Source.SIGNAL, reason="try"))
     snapshot = combine(STATE, latch, revision=1)
     assert snapshot.rollback_all
     assert snapshot.rollback_routes == {"cart"}

@@ -13,6 +13,7 @@ from flags.latch import NOT_HELD, Hold, Latch, Source
 from flags.latch_file import LatchFile
 from flags.provider import FlagState
 from flags.scope import ALL
+from flags.shared import Mark, Share, SharedState
 
 
 @pytest.fixture
@@ -21,16 +22,37 @@ def file(tmp_path: Path) -> LatchFile:
 
 
 def held() -> Latch:
-    latch = NOT_HELD.observe(FlagState(revision=7, rollback=True), now=3.0, source_name="f")
-    latch = latch.observe(FlagState(revision=8, rollback=False), now=4.0, source_name="flags.yaml")
-    latch = latch.observe(FlagState(revision=9, rollback=True), now=5.0, source_name="flags.yaml")
+    latch = NOT_HELD
+    for revision, on in ((7, True), (8, False), (9, True)):
+        state = FlagState(revision=revision, rollback=on)
+        for origin in ("file", "unleash"):
+            latch = latch.observe(state, now=3.0, source_name="flags.yaml", origin=origin)
+    mark = Mark(
+        scope="route:über",
+        on=True,
+        revision=1795350769250000,
+        reason="INC-42 “checkout” \n broken",
+        actor="ops",
+        replica="shop-1",
+        since=1795350769.25,
+    )
+    off = Mark(scope="group:g", on=False, revision=1795350769250001)
+    share = Share(scope="route:r", basis_points=1250, revision=5, actor="ann", replica="shop-2")
+    latch = latch.hear(
+        SharedState(
+            revision=off.revision,
+            marks={mark.scope: mark, off.scope: off},
+            shares={share.scope: share},
+        )
+    )
     return latch.hold(
         Hold(
-            scope="route:über",
-            source=Source.COMMAND,
-            reason="INC-42 “checkout” \n broken",
-            actor="ops",
-            since=1795350769.25,
+            scope=ALL,
+            source=Source.SIGNAL,
+            reason="SIGUSR1",
+            actor="SIGUSR1",
+            since=1795350769.5,
+            revision=1795350769500000,
         )
     )
 
@@ -94,20 +116,47 @@ def test_a_damaged_file_rolls_everything_back_until_somebody_resumes(
     assert str(file.path) in only.reason
     assert "may have held a rollback" in only.reason
     assert only.how_to_lift() == "figway resume --all"
-    resumed = latch.resume(ALL).latch
+    resumed = latch.resume(Mark(scope=ALL, on=False, revision=only.revision + 1)).latch
     assert file.save(resumed) == ""
-    assert file.load(now=3.0) == NOT_HELD
+    assert file.load(now=3.0).holds == ()
 
 
 def test_a_file_of_another_version_is_not_guessed_at(file: LatchFile) -> None:
     file.save(NOT_HELD)
     body = json.loads(file.path.read_bytes())
     del body["sha256"]
-    body["version"] = 2
+    body["version"] = 3
     from flags.latch_file import _digest
 
     file.path.write_text(json.dumps({"sha256": _digest(body), **body}))
-    assert "another version (2)" in file.load(now=1.0).holds[0].reason
+    assert "another version (3)" in file.load(now=1.0).holds[0].reason
+
+
+def test_a_file_of_the_first_version_is_read_as_it_was_meant(file: LatchFile) -> None:
+    holds = [
+        {"scope": "all", "source": "command", "reason": "INC", "actor": "ann"},
+        {"scope": "all", "source": "flag", "reason": "on", "actor": "flags.yaml"},
+        {"scope": "group:g", "source": "sentinel", "reason": "there", "actor": "/ROLLBACK"},
+    ]
+    body = {
+        "version": 1,
+        "holds": [{**hold, "since": 2.5, "revision": 9} for hold in holds],
+        "flags_off": {"route:r": 8},
+    }
+    from flags.latch_file import _digest
+
+    file.path.write_text(json.dumps({"sha256": _digest(body), **body}))
+    latch = file.load(now=9.0)
+    assert [(h.scope, h.source, h.origin, h.revision, h.since) for h in latch.holds] == [
+        ("all", "command", "", 2_500_000, 2.5),
+        ("all", "flag", "file", 9, 2.5),
+        ("group:g", "sentinel", "", 2_500_000, 2.5),
+    ]
+    assert latch.flags_off == {("route:r", "file"): 8}
+    resumed = latch.resume(Mark(scope="all", on=False, revision=latch.next_revision(0))).latch
+    assert [hold.source for hold in resumed.holds] == ["flag", "sentinel"]
+    assert file.save(latch) == ""
+    assert file.load(now=10.0) == latch
 
 
 def test_a_file_that_cannot_be_read_rolls_everything_back(tmp_path: Path) -> None:

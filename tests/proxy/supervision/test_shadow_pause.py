@@ -11,10 +11,12 @@ import pytest
 import structlog
 
 from proxy.config.parse import parse_routes
+from proxy.routing.route import RouteFile
 from proxy.supervision.audit import Actor, Audit
 from proxy.supervision.change import Refusal, Refused
 from proxy.supervision.crew import Acknowledgement, Publication
 from proxy.supervision.journal import Journal
+from proxy.supervision.publisher import Publisher
 from proxy.supervision.shadow_pause import Pause, PauseFile
 from proxy.supervision.shadow_switch import ShadowSwitch
 from proxy.supervision.state_directory import PAUSE, StateDirectory
@@ -39,6 +41,32 @@ class _Busy(Journal):
             await self.desk.meanwhile()
         return await super().keep_pause(patience, pause)
 
+    async def announce(
+        self, action: str, scope: str, actor: Actor, reason: str, before: str, *, revision: int
+    ) -> None:
+        if self.desk.refuse:
+            raise Refused(Refusal.UNAVAILABLE, "the audit cannot be written")
+        self.desk.announced.append(f"{action} {scope} {before}")
+
+
+class _Prompt(Publisher):
+    """A publisher whose workers confirm at once."""
+
+    desk: Desk
+
+    def __init__(self, desk: Desk) -> None:
+        self.revision = 1
+        self.desk = desk
+
+    def publish(
+        self, file: RouteFile | None = None, unhealthy: tuple[str, ...] | None = None
+    ) -> Publication:
+        self.desk.published.append(self.desk.switches.snapshot(1).shadow_paused)
+        return Publication(1, (), has_routes=False)
+
+    async def confirmed(self, publication: Publication, patience: float = 5.0) -> Acknowledgement:
+        return Acknowledgement(revision=1, ms=0.0, workers=(), missing=())
+
 
 @dataclass
 class Desk:
@@ -58,25 +86,11 @@ class Desk:
         journal = _Busy(switches=self.switches, audit=Audit(self.audit), log=log)
         journal.desk = self
 
-        def publish() -> Publication:
-            self.published.append(self.switches.snapshot(1).shadow_paused)
-            return Publication(1, (), has_routes=False)
-
-        async def confirmed(_: Publication, __: float) -> Acknowledgement:
-            return Acknowledgement(revision=1, ms=0.0, workers=(), missing=())
-
-        async def announce(action: str, scope: str, _: Actor, __: str, before: str) -> None:
-            if self.refuse:
-                raise Refused(Refusal.UNAVAILABLE, "the audit cannot be written")
-            self.announced.append(f"{action} {scope} {before}")
-
         return ShadowSwitch(
             switches=self.switches,
             journal=journal,
             file=lambda: parse_routes(self.routes, "routes.yaml"),
-            publish=publish,
-            confirmed=confirmed,
-            announce=announce,
+            publisher=_Prompt(self),
             log=log,
         )
 

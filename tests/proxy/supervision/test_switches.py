@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flags.latch import Source
-from proxy.supervision.audit import Audit, Entry
+from proxy.supervision.audit import Actor, Audit, Entry
 from proxy.supervision.state_directory import LAST_GOOD_FLAGS, StateDirectory
 from proxy.supervision.switches import Switches
 
@@ -116,8 +116,7 @@ ENTRY = Entry(
     phase="done",
     action="rollback",
     scope="all",
-    who="me",
-    via="api",
+    actor=Actor(who="me", via="api"),
     reason="line\nbreak",
     before="",
     after="",

@@ -1,0 +1,185 @@
+"""The files that are read again: routes.yaml and the flag file, each used if it is sound."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from structlog.typing import FilteringBoundLogger
+
+from flags.scope import ALL
+from proxy.config.load import load_routes, load_settings
+from proxy.errors import ConfigError
+from proxy.routing.route import RouteFile
+from proxy.routing.table import RouteTable
+from proxy.settings import Settings
+from proxy.supervision.audit import Actor
+from proxy.supervision.change import FileOutcome, Reload
+from proxy.supervision.crew import Acknowledgement, Publication
+from proxy.supervision.journal import Journal, done
+from proxy.supervision.publisher import PATIENCE_SECONDS, Publisher
+from proxy.supervision.switches import Switches
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedRoutes:
+    """A routes.yaml that can be used."""
+
+    file: RouteFile
+    table: RouteTable
+    settings: Settings
+
+
+def load(path: Path, environ: dict[str, str], options: dict[str, str]) -> LoadedRoutes:
+    """Read and compile a routes.yaml. Raises ConfigError with every problem. Blocks."""
+    file = load_routes(path)
+    table = RouteTable.compile(file)
+    return LoadedRoutes(file, table, load_settings(path, environ, options))
+
+
+class Files:
+    """What was read last, and why the newest content is not used, if it is not."""
+
+    def __init__(
+        self,
+        *,
+        path: Path,
+        loaded: LoadedRoutes,
+        read: Callable[[], LoadedRoutes],
+        switches: Switches,
+        publisher: Publisher,
+        journal: Journal,
+        state_of: Callable[[str], str],
+        log: FilteringBoundLogger,
+    ) -> None:
+        """`state_of` says whether a scope is rolled back."""
+        self.path = path
+        self.loaded = loaded
+        self.route_problems: tuple[str, ...] = ()
+        self.reloads = {"applied": 0, "unchanged": 0, "refused": 0}
+        # Told of every routes.yaml that comes into use.
+        self.on_routes: Callable[[RouteFile], None] = _nobody
+        self._read = read
+        self._switches = switches
+        self._publisher = publisher
+        self._journal = journal
+        self._state_of = state_of
+        self._log = log
+        # Reading files is one at a time; a rollback never waits for it.
+        self._reading = asyncio.Lock()
+
+    async def reload(self, *, actor: Actor, patience: float = PATIENCE_SECONDS) -> Reload:
+        """Read both files again; each is used if it is sound, and left as it was if not."""
+        route_outcome, first = await self.reload_routes(patience=patience)
+        flag_outcome, second = await self.reload_flags(actor=actor, patience=patience)
+        confirmed = second or first
+        if confirmed is None:
+            confirmed = await self._publisher.confirmed(self._publisher.publish(), patience)
+        if first is not None and first.missing:
+            # Flags and routes are confirmed one by one: whoever lacks either is named.
+            confirmed = first
+        return Reload(
+            revision=confirmed.revision,
+            applied_ms=confirmed.ms,
+            workers=confirmed.workers,
+            unconfirmed=confirmed.missing,
+            files=(route_outcome, flag_outcome),
+            warnings=self._switches.warnings(self.loaded.file),
+        )
+
+    async def reload_routes(
+        self, *, patience: float = PATIENCE_SECONDS
+    ) -> tuple[FileOutcome, Acknowledgement | None]:
+        """Read routes.yaml again."""
+        path = str(self.path)
+        async with self._reading:
+            try:
+                loaded = await asyncio.to_thread(self._read)
+            except ConfigError as error:
+                problems = tuple(map(str, error.problems))
+                self.reloads["refused"] += 1
+                # The same mistake is told once, not at every look.
+                if problems != self.route_problems:
+                    self._log.error("config_refused", path=path, problems=problems)
+                self.route_problems = problems
+                return FileOutcome(path=path, outcome="refused", problems=problems), None
+            self.route_problems = ()
+            before = self.loaded
+            if loaded.settings != before.settings:
+                self._log.warning(
+                    "settings_changed", path=path, hint="restart figway serve to use them"
+                )
+            if loaded.file == before.file:
+                self.reloads["unchanged"] += 1
+                return FileOutcome(path=path, outcome="unchanged"), None
+            # The settings in use stay those that the workers were started with.
+            self.loaded = LoadedRoutes(loaded.file, loaded.table, before.settings)
+            publication = self._publisher.publish(loaded.file)
+            self.on_routes(loaded.file)
+            self.reloads["applied"] += 1
+        confirmed = await self._publisher.confirmed(publication, patience)
+        self._log.info(
+            "config_applied",
+            path=path,
+            config_revision=loaded.file.revision,
+            before=before.file.revision,
+            routes=len(loaded.file.routes),
+            revision=confirmed.revision,
+            applied_ms=confirmed.ms,
+        )
+        return FileOutcome(path=path, outcome="applied"), confirmed
+
+    async def reload_flags(
+        self, *, actor: Actor, patience: float = PATIENCE_SECONDS
+    ) -> tuple[FileOutcome, Acknowledgement | None]:
+        """Read the flag file again."""
+        before = self._state_of(ALL)
+        outcome, publication = await self.read_flags(actor)
+        if publication is None:
+            return outcome, None
+        confirmed = await self._publisher.confirmed(publication, patience)
+        self._log.info(
+            "flags_applied",
+            path=outcome.path,
+            revision=confirmed.revision,
+            applied_ms=confirmed.ms,
+            actor=actor.who,
+        )
+        after = self._state_of(ALL)
+        if after != before:
+            reason = "the flag file changed"
+            entry = done(actor, "flag", ALL, reason, before, after, confirmed)
+            await self._journal.write_down(entry)
+            self._log.warning("rollback_flag_changed", before=before, after=after)
+        for warning in self._switches.warnings(self.loaded.file):
+            self._log.warning("flag_without_effect", detail=warning)
+        return outcome, confirmed
+
+    async def read_flags(self, actor: Actor) -> tuple[FileOutcome, Publication | None]:
+        """Read the flag file and publish what is news in it; nobody waits for the workers."""
+        path = str(self._switches.path)
+        async with self._reading:
+            refreshed = await asyncio.to_thread(self._switches.read)
+            told = self._switches.problems
+            news = self._switches.use(refreshed)
+            problems = self._switches.problems
+            if problems:
+                self.reloads["refused"] += 1
+                # The same mistake is told once, not at every look.
+                if problems != told:
+                    self._log.error("flags_refused", path=path, problems=problems, by=actor.who)
+                return FileOutcome(path=path, outcome="refused", problems=problems), None
+            if not news:
+                self.reloads["unchanged"] += 1
+                return FileOutcome(path=path, outcome="unchanged"), None
+            publication = self._publisher.publish()
+            self.reloads["applied"] += 1
+        await self._journal.keep_latch(PATIENCE_SECONDS)
+        await self._journal.keep_good_flags()
+        return FileOutcome(path=path, outcome="applied"), publication
+
+
+def _nobody(_: RouteFile) -> None:
+    """Take the place of a listener that is not there yet."""

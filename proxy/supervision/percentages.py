@@ -1,0 +1,109 @@
+"""Setting a percentage: checked against routes.yaml, written to where flags come from, told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+
+from structlog.typing import FilteringBoundLogger
+
+from flags.scope import group_scope, route_scope
+from proxy.routing.route import Route, RouteFile
+from proxy.supervision.audit import Actor
+from proxy.supervision.change import Change, FileOutcome, Refusal, Refused, change
+from proxy.supervision.crew import Publication
+from proxy.supervision.journal import Journal, done
+from proxy.supervision.overview import flag_basis_points, routes
+from proxy.supervision.percentage import flag_members, to_basis_points
+from proxy.supervision.publisher import PATIENCE_SECONDS, Publisher
+from proxy.supervision.switches import FlagFileError, Switches
+
+
+class Percentages:
+    """The percentages of this figway, one change at a time."""
+
+    def __init__(
+        self,
+        *,
+        switches: Switches,
+        publisher: Publisher,
+        journal: Journal,
+        file: Callable[[], RouteFile],
+        name: str,
+        read_flags: Callable[[Actor], Awaitable[tuple[FileOutcome, Publication | None]]],
+        log: FilteringBoundLogger,
+    ) -> None:
+        """`name` is what messages call routes.yaml; `read_flags` reads the flag file again."""
+        self._switches = switches
+        self._publisher = publisher
+        self._journal = journal
+        self._file = file
+        self._name = name
+        self._read_flags = read_flags
+        self._log = log
+        self._writing = asyncio.Lock()
+
+    async def set(
+        self,
+        name: str,
+        percent: Decimal,
+        *,
+        actor: Actor,
+        reason: str,
+        patience: float = PATIENCE_SECONDS,
+    ) -> Change:
+        """Set the flag of a route or group where flags come from. Raises Refused."""
+        basis_points = to_basis_points(percent)
+        members = flag_members(self._file(), name, basis_points, where=self._name)
+        is_group = bool(members[0].group)
+        scope = group_scope(name) if is_group else route_scope(name)
+        async with self._writing:
+            before = self._state_of(members[0])
+            await self._journal.announce(
+                "percent", scope, actor, reason, before, revision=self._publisher.revision
+            )
+            try:
+                await asyncio.to_thread(
+                    self._switches.write_percent, name, basis_points, is_group=is_group
+                )
+            except FlagFileError as error:
+                raise Refused(Refusal.CONFLICT, str(error)) from None
+            outcome, publication = await self._read_flags(actor)
+            if outcome.problems:
+                raise Refused(Refusal.CONFLICT, "\n".join(outcome.problems))
+            confirmed = await self._publisher.confirmed(
+                publication or self._publisher.publish(), patience
+            )
+            after = self._state_of(members[0])
+            entry = done(actor, "percent", scope, reason, before, after, confirmed)
+            await self._journal.write_down(entry)
+        self._log.warning(
+            "percent_set",
+            name=name,
+            percent=basis_points / 100,
+            before=before,
+            actor=actor.who,
+            reason=reason,
+            applied_ms=confirmed.ms,
+            revision=confirmed.revision,
+        )
+        return change(confirmed, self._switches.holds, warnings=self._warnings(name, members))
+
+    def _state_of(self, member: Route) -> str:
+        said = flag_basis_points(member, self._switches.snapshot(self._publisher.revision))
+        return "no flag" if said is None else f"{said / 100:g} %"
+
+    def _warnings(self, name: str, members: tuple[Route, ...]) -> tuple[str, ...]:
+        flags = self._switches.snapshot(self._publisher.revision)
+        rolled_back = {
+            view.because
+            for view in routes(self._file(), flags)
+            if view.id in {route.id for route in members} and view.because.startswith("rollback")
+        }
+        if not rolled_back:
+            return ()
+        return (
+            f"{name} is rolled back ({', '.join(sorted(rolled_back))}):"
+            " the percentage takes effect once that ends",
+        )
