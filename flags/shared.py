@@ -143,7 +143,8 @@ class ReplicaView:
 class StoreHealth:
     """How the store is doing, as this replica sees it."""
 
-    # ok, slow, down, read_only, refused (credentials, TLS), full, loading, starting.
+    # ok, slow, down, read_only, refused (credentials, TLS), full, loading, starting, or damaged:
+    # something in it that nobody can read.
     state: str
     # One sentence with the mend; empty when ok.
     detail: str = ""
@@ -182,6 +183,13 @@ class SharedStore(Protocol):
 
     async def write(self, change: SharedChange, patience: float) -> SharedState:
         """Write a change; what the store holds then. Raises SharedStoreError."""
+
+    def now_us(self) -> int:
+        """Microseconds since the epoch by the store's clock, as far as that is known.
+
+        The least revision that a replica gives a word it makes itself: so it is later than whatever
+        the store made of a write that was not confirmed.
+        """
 
     def assert_state(self, state: SharedState) -> None:
         """What this replica holds; the store is brought up to it wherever it knows less."""

@@ -1,0 +1,1 @@
+"""Redis as the place where the replicas of a fleet keep what they share."""
