@@ -99,6 +99,7 @@ class Rule:
     # Fields that are the same for all requests.
     environment: str = ""
     app_name: str = ""
+    host_name: str = ""
 
     def percentages(self) -> tuple[int, ...]:
         """Every percentage that it names, in basis points."""

@@ -129,11 +129,14 @@ class _Answer(_Part):
     meta: _Meta | None = None
 
 
-def read_features(payload: bytes | str, *, app_name: str = APP_NAME) -> Features:
+def read_features(
+    payload: bytes | str, *, app_name: str = APP_NAME, host_name: str = ""
+) -> Features:
     """Read what `/api/client/features` answered. Raises `FeaturesError` that says what is wrong.
 
     Keys that nobody knows are left out. What a feature says that cannot be followed (a strategy
-    that is not known, a segment that does not exist) is a fault in its rule, not an error.
+    that is not known, a segment that does not exist) is a fault in its rule, not an error. Names
+    of the application and of this host are what strategies and constraints compare with.
     """
     try:
         answer = _Answer.model_validate_json(payload)
@@ -151,6 +154,7 @@ def read_features(payload: bytes | str, *, app_name: str = APP_NAME) -> Features
             variants=tuple(map(_variant, feature.variants)),
             environment=environment,
             app_name=app_name,
+            host_name=host_name,
         )
         for feature in answer.features
     }

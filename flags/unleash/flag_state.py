@@ -10,6 +10,7 @@ from typing import Final
 from flags.provider import Flag, FlagState
 from flags.rule import Rule, Strategy
 from flags.scope import ALL, group_of, group_scope, route_of, route_scope
+from flags.unleash.context import KEY_OF_THE_ROUTE
 from flags.unleash.features import Features
 from flags.unleash.operators import fault_of
 
@@ -141,10 +142,6 @@ SILENT: Final = Flag()
 def _for_all(strategy: Strategy) -> bool:
     unconditional = not strategy.constraints and not strategy.values
     return unconditional and strategy.basis_points in (None, _EVERYBODY)
-
-
-# What a hash is of when the flag leaves it to the route.
-KEY_OF_THE_ROUTE: Final = frozenset({"default", "random"})
 
 
 def plain_percentage(rule: Rule, name: str) -> int | None:

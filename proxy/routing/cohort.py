@@ -2,53 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
-import socket
 from dataclasses import dataclass
 
+from flags.addresses import AddressSet
 from proxy.routing.criteria import Criterion, Source, compile_criterion
 from proxy.routing.facts import RequestFacts, cookie_values
 from proxy.routing.route import Segment
-
-_MAPPED_V4 = bytes(10) + b"\xff\xff"
-
-
-@dataclass(frozen=True, slots=True)
-class AddressSet:
-    """CIDR blocks; asking costs one lookup per different prefix length, not per block."""
-
-    # (netmask, network numbers under it) per prefix length.
-    v4: tuple[tuple[int, frozenset[int]], ...]
-    v6: tuple[tuple[int, frozenset[int]], ...]
-
-    @classmethod
-    def of(cls, blocks: tuple[str, ...]) -> AddressSet:
-        """Compile blocks such as `10.0.0.0/8`; raises ValueError."""
-        masks: dict[int, dict[int, set[int]]] = {4: {}, 6: {}}
-        for block in blocks:
-            network = ipaddress.ip_network(block)
-            numbers = masks[network.version].setdefault(int(network.netmask), set())
-            numbers.add(int(network.network_address))
-        v4, v6 = (
-            tuple((mask, frozenset(numbers)) for mask, numbers in masks[version].items())
-            for version in (4, 6)
-        )
-        return cls(v4, v6)
-
-    def holds(self, address: str) -> bool | None:
-        """Whether the address is in one of the blocks; None when it is no IP address."""
-        try:
-            if ":" in address:
-                packed = socket.inet_pton(socket.AF_INET6, address.partition("%")[0])
-                if packed.startswith(_MAPPED_V4):
-                    packed = packed[12:]
-            else:
-                packed = socket.inet_pton(socket.AF_INET, address)
-        except (OSError, ValueError):
-            return None
-        number = int.from_bytes(packed)
-        masks = self.v4 if len(packed) == 4 else self.v6
-        return any(number & mask in numbers for mask, numbers in masks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
