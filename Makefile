@@ -1,6 +1,6 @@
 # make run, make test: everything else is set up on the way. `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help run demo-shadow test check bench clean
+.PHONY: help run run-fleet demo-shadow test check bench clean
 MAKEFLAGS += --no-print-directory
 
 help: ## this list
@@ -11,17 +11,25 @@ help: ## this list
 	@.ci/make-venv
 	@touch $@
 
-.venv/.figway-test: pyproject.toml
-	@.ci/make-venv test,check
+.venv/.figway-fleet: pyproject.toml
+	@.ci/make-venv unleash
 	@touch .venv/.figway $@
 
+.venv/.figway-test: pyproject.toml
+	@.ci/make-venv test,check,unleash
+	@touch .venv/.figway .venv/.figway-fleet $@
+
 .venv/.figway-bench: pyproject.toml
-	@.ci/make-venv test,check,bench
-	@touch .venv/.figway .venv/.figway-test $@
+	@.ci/make-venv test,check,unleash,bench
+	@touch .venv/.figway .venv/.figway-fleet .venv/.figway-test $@
 
 run: .venv/.figway ## the shop, the new services and Figway, until Ctrl-C
 	@.ci/install-system run
 	@exec .venv/bin/python -m deploy.run
+
+run-fleet: .venv/.figway-fleet ## three replicas with Redis and Unleash, until Ctrl-C
+	@.ci/install-system run-fleet
+	@exec .venv/bin/python -m deploy.run_fleet
 
 demo-shadow: .venv/.figway ## visitors, planted faults, and how Figway finds them, until Ctrl-C
 	@.ci/install-system run
@@ -39,6 +47,7 @@ check: .venv/.figway-test ## lint, format, types, architecture
 
 bench: .venv/.figway-bench ## Figway beside nginx, HAProxy, Envoy and aiohttp
 	@bench/install-peers
+	@.ci/install-system bench
 	@.venv/bin/python -m bench
 
 clean: ## forget what was made here: environment, databases, sessions, logs, state

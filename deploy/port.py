@@ -39,8 +39,8 @@ class Port:
                 return False
         return True
 
-    def complaint(self) -> str:
-        """What is wrong and the mend, for a port that is not free."""
+    def complaint(self, command: str) -> str:
+        """What is wrong and the mend, for a port that is not free; `command` is what was typed."""
         holder = port_holder(self.number)
         stop = (
             f"kill {holder[0]}" if holder else f"find out with  ss -ltnp 'sport = :{self.number}'"
@@ -49,7 +49,7 @@ class Port:
         return (
             f"port {self.number} for {self.purpose} is in use{by}.\n"
             f"    Stop what holds it ({stop}), or choose another port:"
-            f"  {self.variable}={self.number % 50000 + 10000} make run"
+            f"  {self.variable}={self.number % 50000 + 10000} {command}"
         )
 
 

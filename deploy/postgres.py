@@ -9,10 +9,10 @@ import subprocess
 from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
-from typing import TypedDict
 
 from deploy.port import HOST
 from deploy.servers import RunError
+from deploy.service import RunsAs
 
 # Debian, Alpine and Homebrew keep each version in a folder of its own.
 _FOLDERS = (
@@ -25,14 +25,6 @@ _USER = "figway"
 # Nothing that is kept here is worth waiting for a disk.
 _IN_HASTE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 _SMALL = ("max_connections=40", "shared_buffers=16MB", "dynamic_shared_memory_type=mmap")
-
-
-class RunsAs(TypedDict, total=False):
-    """Whom a process runs as, in the words of subprocess.Popen; empty: as we do."""
-
-    user: int
-    group: int
-    extra_groups: list[int]
 
 
 def not_root() -> RunsAs:

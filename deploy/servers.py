@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,27 +46,32 @@ class Ports:
     def from_environment(cls) -> Ports:
         """Read RUN_*_PORT. Raises RunError."""
         return cls(
-            shop=_port("RUN_SHOP_PORT", SHOP_PORT, "the PHP shop"),
-            catalog=_port("RUN_CATALOG_PORT", CATALOG_PORT, "the catalog service"),
-            front=_port("RUN_PORT", 8080, "Figway"),
-            admin=_port("RUN_ADMIN_PORT", _ADMIN_PORT, "Figway's admin listener"),
+            shop=port_from_environment("RUN_SHOP_PORT", SHOP_PORT, "the PHP shop"),
+            catalog=port_from_environment("RUN_CATALOG_PORT", CATALOG_PORT, "the catalog service"),
+            front=port_from_environment("RUN_PORT", 8080, "Figway"),
+            admin=port_from_environment("RUN_ADMIN_PORT", _ADMIN_PORT, "Figway's admin listener"),
         )
 
     def check(self) -> None:
         """Raises RunError that names every port in use, and every two that are the same."""
-        ports = (self.shop, self.catalog, self.front, self.admin)
-        problems = [port.complaint() for port in ports if not port.is_free()]
-        for index, port in enumerate(ports):
-            problems += [
-                f"{port.variable} and {other.variable} are both {port.number}: choose two ports."
-                for other in ports[index + 1 :]
-                if other.number == port.number
-            ]
-        if problems:
-            raise RunError("\n".join(problems))
+        check_ports((self.shop, self.catalog, self.front, self.admin), "make run")
 
 
-def _port(variable: str, default: int, purpose: str) -> Port:
+def check_ports(ports: Sequence[Port], command: str) -> None:
+    """Raises RunError that names every port in use, and every two that are the same."""
+    problems = [port.complaint(command) for port in ports if not port.is_free()]
+    for index, port in enumerate(ports):
+        problems += [
+            f"{port.variable} and {other.variable} are both {port.number}: choose two ports."
+            for other in ports[index + 1 :]
+            if other.number == port.number
+        ]
+    if problems:
+        raise RunError("\n".join(problems))
+
+
+def port_from_environment(variable: str, default: int, purpose: str) -> Port:
+    """The port that a variable chooses. Raises RunError."""
     text = os.environ.get(variable, str(default))
     if not text.isascii() or not text.isdigit() or not 0 < int(text) < 65536:
         raise RunError(f"{variable} must be a port from 1 to 65535, got {text!r}.")

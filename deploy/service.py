@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import time
 import urllib.error
@@ -11,6 +12,8 @@ import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TypedDict
+from urllib.parse import urlsplit
 
 _LOG_TAIL_LINES = 15
 _POLL_SECONDS = 0.05
@@ -20,11 +23,20 @@ class ServiceError(Exception):
     """A server did not become ready, or died. The message says which, why and where its log is."""
 
 
+class RunsAs(TypedDict, total=False):
+    """Whom a process runs as, in the words of subprocess.Popen; empty: as we do."""
+
+    user: int
+    group: int
+    extra_groups: list[int]
+
+
 class Service:
     """One child with a process group of its own: Ctrl-C reaches only us, and we stop them in order.
 
-    `group` says that SIGTERM goes to every process of the group: PHP's server leaves its workers
-    behind when only the parent is told.
+    `ready` is an address that answers 200 once it serves, or tcp://HOST:PORT that accepts. `group`
+    says that SIGTERM goes to every process of the group: PHP's server leaves its workers behind
+    when only the parent is told.
     """
 
     def __init__(
@@ -37,6 +49,7 @@ class Service:
         environment: Mapping[str, str],
         directory: Path,
         group: bool = False,
+        runs_as: RunsAs | None = None,
     ) -> None:
         self.name = name
         self.log = log
@@ -51,7 +64,13 @@ class Service:
                 env={**os.environ, **environment},
                 cwd=directory,
                 start_new_session=True,
+                **(runs_as or {}),
             )
+
+    @property
+    def pid(self) -> int:
+        """The process, and its group."""
+        return self._process.pid
 
     def is_running(self) -> bool:
         """Whether the process has not ended yet."""
@@ -65,10 +84,9 @@ class Service:
             if not self.is_running():
                 raise ServiceError(self.death_notice())
             try:
-                with urllib.request.urlopen(self._ready, timeout=5) as answer:  # noqa: S310 - http on loopback
-                    if answer.status == 200:
-                        return
-                    last = f"status {answer.status}"
+                last = self._ask()
+                if not last:
+                    return
             except (OSError, urllib.error.URLError) as error:
                 last = str(error)
             if time.monotonic() > deadline:
@@ -77,6 +95,15 @@ class Service:
                     f" ({self._ready}: {last}).\n{self._tail()}"
                 )
             time.sleep(_POLL_SECONDS)
+
+    def _ask(self) -> str:
+        """Empty when it is ready, else why not. Raises OSError."""
+        address = urlsplit(self._ready)
+        if address.scheme == "tcp":
+            socket.create_connection((str(address.hostname), int(address.port or 0)), 5).close()
+            return ""
+        with urllib.request.urlopen(self._ready, timeout=5) as answer:  # noqa: S310 - http on loopback
+            return "" if answer.status == 200 else f"status {answer.status}"
 
     def death_notice(self) -> str:
         """How it ended, and the last lines it wrote."""

@@ -6,8 +6,10 @@ import os
 import select
 import signal
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 
 from deploy.servers import RunError
 from deploy.service import Service, ServiceError
@@ -15,6 +17,9 @@ from deploy.service import Service, ServiceError
 _READY_SECONDS = 60.0
 # Figway drains for up to 30 s; a second Ctrl-C cuts it short.
 _STOP_SECONDS = 35.0
+_LEFT_SECONDS = 5.0
+# A service that ends sooner after its start than this is broken, not killed by somebody.
+_SHORT_LIFE_SECONDS = 3.0
 
 
 class Stop:
@@ -44,27 +49,81 @@ class Stop:
         select.select([self._told], [], [], seconds)
 
 
+@dataclass(slots=True, kw_only=True)
+class _Member:
+    """A service, and how another one like it is started when it ends."""
+
+    service: Service
+    again: Callable[[], Service] | None
+    started: float
+    # When it is started again; None while it runs.
+    due: float | None = None
+
+
 class Session:
-    """What was started so far, in this order."""
+    """What was started so far, in this order.
 
-    def __init__(self, stop: Stop) -> None:
+    `outage_seconds` is how long a service that may end stays away before it is started again.
+    """
+
+    def __init__(self, stop: Stop, *, outage_seconds: float = 0.0) -> None:
         self.stop = stop
-        self._services: list[Service] = []
+        self.outage_seconds = outage_seconds
+        # Is told after every start: the processes that have to end with us.
+        self.on_start: Callable[[list[Service]], None] = lambda _: None
+        self._members: list[_Member] = []
+        self._last: list[Callable[[], None]] = []
 
-    def add(self, service: Service) -> None:
-        """Have a service ended with the session."""
-        self._services.append(service)
+    def on_end(self, *actions: Callable[[], None]) -> None:
+        """Have these called once everything has ended."""
+        self._last += actions
+
+    def add(self, service: Service, *, again: Callable[[], Service] | None = None) -> None:
+        """Have a service ended with the session; with `again` it may end before, and comes back."""
+        self._members.append(_Member(service=service, again=again, started=time.monotonic()))
+        self.on_start(self._services())
+
+    def start(self, starter: Callable[[], Service]) -> None:
+        """Start a service that may end and comes back."""
+        self.add(starter(), again=starter)
+
+    def _services(self) -> list[Service]:
+        return [member.service for member in self._members]
 
     def wait_until_ready(self) -> None:
         """Wait for every service, or until stopped. Raises ServiceError."""
-        for service in self._services:
+        for service in self._services():
             service.wait_until_ready(_READY_SECONDS, self.stop.asked)
 
     def check(self) -> None:
-        """Raises ServiceError when a service has ended."""
-        for service in self._services:
-            if not service.is_running():
-                raise ServiceError(service.death_notice())
+        """Start again what is due. Raises ServiceError when a service has ended for good."""
+        for member in self._members:
+            if member.due is None and not member.service.is_running():
+                self._mourn(member)
+            elif member.due is not None and time.monotonic() >= member.due:
+                self._revive(member)
+
+    def _mourn(self, member: _Member) -> None:
+        now = time.monotonic()
+        # One that cannot live is not started for ever.
+        if member.again is None or now - member.started < _SHORT_LIFE_SECONDS:
+            raise ServiceError(member.service.death_notice())
+        member.due = now + self.outage_seconds
+        print(
+            f"\n{member.service.name} ended; it is started again in"
+            f" {self.outage_seconds:.0f} s. The rest goes on.",
+            flush=True,
+        )
+
+    def _revive(self, member: _Member) -> None:
+        assert member.again is not None
+        # What is left of its group holds its port.
+        member.service.stop(_LEFT_SECONDS, hurry=self.stop.asked)
+        member.service, member.due = member.again(), None
+        member.started = time.monotonic()
+        self.on_start(self._services())
+        member.service.wait_until_ready(_READY_SECONDS, self.stop.asked)
+        print(f"{member.service.name} is back.", flush=True)
 
     def wait_until_stopped(self) -> None:
         """Wait for Ctrl-C. Raises ServiceError when a service ends before."""
@@ -74,10 +133,12 @@ class Session:
 
     def end(self) -> None:
         """Stop everything, the last started first: no request finds its upstream gone."""
-        if self._services:
+        if self._members:
             print("Stopping ...", flush=True)
-        for service in reversed(self._services):
+        for service in reversed(self._services()):
             service.stop(_STOP_SECONDS, hurry=lambda: self.stop.times > 1)
+        for action in self._last:
+            action()
 
 
 def run_session(name: str, serve: Callable[[Session], None]) -> int:

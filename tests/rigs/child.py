@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
-from deploy.postgres import RunsAs
+from deploy.service import RunsAs
 
 ROOT = Path(__file__).resolve().parents[2]
 _START_SECONDS = 30.0

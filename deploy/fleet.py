@@ -1,0 +1,249 @@
+"""Three replicas of Figway, and the Redis and Unleash that they share: ports, starts, seeds.
+
+The environment chooses the ports: RUN_PORT_1..3 and RUN_ADMIN_PORT_1..3 of the replicas,
+RUN_REDIS_PORT, RUN_UNLEASH_PORT, RUN_POSTGRES_PORT, and those of the shop as in servers.py.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.port import HOST, Port
+from deploy.postgres import Postgres, not_root
+from deploy.servers import (
+    CATALOG_PORT,
+    LOGS,
+    ROOT,
+    SHOP_PORT,
+    RunError,
+    check_ports,
+    port_from_environment,
+)
+from deploy.service import Service
+from deploy.unleash.admin import UnleashAdmin
+from deploy.unleash.server import UnleashServer, program_folder
+
+FOLDER = LOGS / "fleet"
+REPLICAS = (1, 2, 3)
+# Where each route stands at first: what a person finds in Unleash's page.
+SEEDED_PERCENT = {"product-page": 0, "category-page": 0, "product-api": 25, "category-api": 25}
+_SEEDED_GROUPS = ("purchase",)
+# What Unleash tells the replicas at once; anything else they find at their next look.
+WEBHOOK_EVENTS = (
+    *("feature-environment-enabled", "feature-environment-disabled"),
+    *("feature-strategy-add", "feature-strategy-update", "feature-strategy-remove"),
+    *("feature-created", "feature-archived", "feature-revived", "feature-updated"),
+    *("segment-updated", "segment-deleted"),
+    *("feature-dependency-added", "feature-dependency-removed"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetPorts:
+    """The eleven ports, from the environment or the usual ones."""
+
+    shop: Port
+    catalog: Port
+    redis: Port
+    postgres: Port
+    unleash: Port
+    fronts: tuple[Port, ...]
+    admins: tuple[Port, ...]
+
+    @classmethod
+    def from_environment(cls) -> FleetPorts:
+        """Read RUN_*_PORT*. Raises RunError."""
+        fronts, admins = (8080, 8082, 8083), (9900, 9901, 9902)
+        take = port_from_environment
+        return cls(
+            shop=take("RUN_SHOP_PORT", SHOP_PORT, "the PHP shop"),
+            catalog=take("RUN_CATALOG_PORT", CATALOG_PORT, "the catalog service"),
+            redis=take("RUN_REDIS_PORT", 6390, "Redis"),
+            postgres=take("RUN_POSTGRES_PORT", 54329, "Unleash's database"),
+            unleash=take("RUN_UNLEASH_PORT", 4242, "Unleash"),
+            fronts=tuple(
+                take(f"RUN_PORT_{n}", port, f"replica {n}")
+                for n, port in zip(REPLICAS, fronts, strict=True)
+            ),
+            admins=tuple(
+                take(f"RUN_ADMIN_PORT_{n}", port, f"the admin listener of replica {n}")
+                for n, port in zip(REPLICAS, admins, strict=True)
+            ),
+        )
+
+    def check(self) -> None:
+        """Raises RunError that names every port in use, and every two that are the same."""
+        single = (self.shop, self.catalog, self.redis, self.postgres, self.unleash)
+        check_ports((*single, *self.fronts, *self.admins), "make run-fleet")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fleet:
+    """Everything but the shop: what is started, in this order, and what each one is told."""
+
+    ports: FleetPorts
+    postgres: Postgres
+    unleash: UnleashServer
+    redis_password: str
+    webhook_token: str
+
+    @classmethod
+    def on(cls, ports: FleetPorts, folder: Path) -> Fleet:
+        """With secrets of this run only, and its database in a folder that any account enters."""
+        postgres = Postgres(
+            folder=folder, port=ports.postgres.number, password=secrets.token_urlsafe(12)
+        )
+        return cls(
+            ports=ports,
+            postgres=postgres,
+            unleash=UnleashServer(port=ports.unleash.number, database_url=postgres.url()),
+            redis_password=secrets.token_urlsafe(12),
+            webhook_token=secrets.token_urlsafe(12),
+        )
+
+    @property
+    def redis_url(self) -> str:
+        """What the replicas are told."""
+        return f"redis://:{self.redis_password}@{HOST}:{self.ports.redis.number}"
+
+    def start_redis(self) -> Service:
+        """Redis, in memory only."""
+        program = shutil.which("redis-server")
+        if program is None:
+            raise RunError("redis-server was not found. `make` installs it where it may.")
+        port = self.ports.redis.number
+        # The password stands in a file of ours: everybody can read command lines.
+        settings = FOLDER / "redis.conf"
+        settings.touch(mode=0o600)
+        settings.write_text(
+            f"bind {HOST}\nport {port}\nsave ''\nappendonly no\nrequirepass {self.redis_password}\n"
+        )
+        return Service(
+            "Redis",
+            [program, str(settings)],
+            ready=f"tcp://{HOST}:{port}",
+            log=FOLDER / "redis.log",
+            environment={},
+            directory=FOLDER,
+        )
+
+    def start_postgres(self) -> Service:
+        """Unleash's database; make it before."""
+        return Service(
+            "Unleash's database",
+            self.postgres.command(),
+            ready=f"tcp://{HOST}:{self.postgres.port}",
+            log=FOLDER / "postgres.log",
+            environment={},
+            directory=self.postgres.folder,
+            runs_as=not_root(),
+        )
+
+    def start_unleash(self) -> Service:
+        """The Unleash server; its database has to accept."""
+        return Service(
+            "Unleash",
+            self.unleash.command(),
+            ready=self.unleash.health,
+            log=FOLDER / "unleash.log",
+            environment=self.unleash.environment(),
+            directory=program_folder(),
+        )
+
+    def start_replica(self, number: int) -> Service:
+        """One Figway with two workers, in front of the same shop and catalog."""
+        front, admin = self.ports.fronts[number - 1], self.ports.admins[number - 1]
+        options = {
+            "config": FOLDER / "routes.yaml",
+            "flags": FOLDER / "flags.yaml",
+            "state-dir": state_folder(number),
+            "listen": f"{HOST}:{front.number}",
+            "admin": f"{HOST}:{admin.number}",
+            "workers": 2,
+        }
+        words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+        return Service(
+            f"replica {number}",
+            [sys.executable, "-m", "proxy", *words],
+            ready=f"{admin.url}/readyz",
+            log=FOLDER / f"replica-{number}.log",
+            environment=self._told(number),
+            directory=ROOT,
+        )
+
+    def _told(self, number: int) -> Mapping[str, str]:
+        peers = [p.url for n, p in enumerate(self.ports.admins, start=1) if n != number]
+        return {
+            "FIGWAY_REPLICA": f"replica-{number}",
+            "FIGWAY_REDIS_URL": self.redis_url,
+            "FIGWAY_UNLEASH_URL": self.unleash.api,
+            "FIGWAY_UNLEASH_TOKEN": self.unleash.client_token,
+            "FIGWAY_UNLEASH_ADMIN_TOKEN": self.unleash.admin_token,
+            "FIGWAY_UNLEASH_WEBHOOK_TOKEN": self.webhook_token,
+            "FIGWAY_PEERS": ",".join(peers),
+        }
+
+    def seed_unleash(self) -> None:
+        """The flags that routes.yaml asks for, and a webhook for every replica.
+
+        Raises AdminError, OSError.
+        """
+        admin = UnleashAdmin(url=self.unleash.url, token=self.unleash.admin_token)
+        admin.create_flag(
+            "figway-rollback", kind="kill-switch", description="On sends every route to legacy."
+        )
+        for name in (*_SEEDED_GROUPS, *SEEDED_PERCENT):
+            admin.create_flag(
+                f"figway-rollback-{name}",
+                kind="kill-switch",
+                description=f"On sends {name} to legacy.",
+            )
+        for name, percent in SEEDED_PERCENT.items():
+            flag = f"figway-{name}"
+            admin.create_flag(flag, description=f"How much of {name} the new service answers.")
+            # The bucket of a client depends on the group id: the route's name, as in Figway.
+            admin.set_percentage(flag, percent, group=name)
+            admin.turn_on(flag)
+        for port in self.ports.admins:
+            admin.add_webhook(
+                f"{port.url}/api/v1/hooks/unleash",
+                authorization=f"Bearer {self.webhook_token}",
+                events=WEBHOOK_EVENTS,
+            )
+
+
+def state_folder(number: int) -> Path:
+    """Where a replica keeps what survives its restart."""
+    return FOLDER / f"replica-{number}"
+
+
+def write_files(ports: FleetPorts) -> None:
+    """The routes and the flag file of all replicas, and one admin token that all of them know.
+
+    A command that cannot reach Redis asks every replica by itself, with one token.
+    """
+    text = (ROOT / "routes.yaml").read_text()
+    for usual, port in ((SHOP_PORT, ports.shop), (CATALOG_PORT, ports.catalog)):
+        text = text.replace(f"http://{HOST}:{usual}", port.url)
+    (FOLDER / "routes.yaml").write_text(text)
+    shutil.copyfile(ROOT / "flags" / "flags.yaml", FOLDER / "flags.yaml")
+    token = secrets.token_urlsafe(32)
+    for number in REPLICAS:
+        state = state_folder(number)
+        state.mkdir(mode=0o700)
+        file = os.open(state / "admin-token", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(file, "w") as held:
+            held.write(f"{token}\n")
+
+
+def figway_command(ports: FleetPorts, number: int = 1) -> str:
+    """How the command is typed in the folder of the clone, for a replica."""
+    state = os.path.relpath(state_folder(number), ROOT)
+    folder = os.path.relpath(Path(sys.executable).parent, ROOT)
+    return f"FIGWAY_STATE_DIR={state} {folder}/figway"
