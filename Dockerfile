@@ -6,7 +6,7 @@ RUN python -m venv /opt/figway
 # The dependencies first: this layer stays when only the code changes.
 COPY pyproject.toml ./
 RUN --mount=type=cache,target=/root/.cache/pip \
-    python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" > requirements.txt \
+    python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; print(*p['dependencies'], *p['optional-dependencies']['unleash'], sep='\n')" > requirements.txt \
     && /opt/figway/bin/pip install --quiet --disable-pip-version-check -r requirements.txt
 COPY README.md figway_pytest.py ./
 COPY proxy proxy

@@ -26,22 +26,12 @@ from deploy.servers import (
     port_from_environment,
 )
 from deploy.service import Service
-from deploy.unleash.admin import UnleashAdmin
-from deploy.unleash.server import UnleashServer, program_folder
+from deploy.unleash.admin import AdminError, UnleashAdmin
+from deploy.unleash.seed import seed
+from deploy.unleash.server import UnleashServer
 
 FOLDER = LOGS / "fleet"
 REPLICAS = (1, 2, 3)
-# Where each route stands at first: what a person finds in Unleash's page.
-SEEDED_PERCENT = {"product-page": 0, "category-page": 0, "product-api": 25, "category-api": 25}
-_SEEDED_GROUPS = ("purchase",)
-# What Unleash tells the replicas at once; anything else they find at their next look.
-WEBHOOK_EVENTS = (
-    *("feature-environment-enabled", "feature-environment-disabled"),
-    *("feature-strategy-add", "feature-strategy-update", "feature-strategy-remove"),
-    *("feature-created", "feature-archived", "feature-revived", "feature-updated"),
-    *("segment-updated", "segment-deleted"),
-    *("feature-dependency-added", "feature-dependency-removed"),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +143,7 @@ class Fleet:
             ready=self.unleash.health,
             log=FOLDER / "unleash.log",
             environment=self.unleash.environment(),
-            directory=program_folder(),
+            directory=FOLDER,
         )
 
     def start_replica(self, number: int) -> Service:
@@ -173,11 +163,12 @@ class Fleet:
             [sys.executable, "-m", "proxy", *words],
             ready=f"{admin.url}/readyz",
             log=FOLDER / f"replica-{number}.log",
-            environment=self._told(number),
+            environment=self.told(number),
             directory=ROOT,
         )
 
-    def _told(self, number: int) -> Mapping[str, str]:
+    def told(self, number: int) -> Mapping[str, str]:
+        """The variables of a replica."""
         peers = [p.url for n, p in enumerate(self.ports.admins, start=1) if n != number]
         return {
             "FIGWAY_REPLICA": f"replica-{number}",
@@ -190,32 +181,12 @@ class Fleet:
         }
 
     def seed_unleash(self) -> None:
-        """The flags that routes.yaml asks for, and a webhook for every replica.
-
-        Raises AdminError, OSError.
-        """
+        """The flags that routes.yaml asks for, and a webhook for every replica. Raises RunError."""
         admin = UnleashAdmin(url=self.unleash.url, token=self.unleash.admin_token)
-        admin.create_flag(
-            "figway-rollback", kind="kill-switch", description="On sends every route to legacy."
-        )
-        for name in (*_SEEDED_GROUPS, *SEEDED_PERCENT):
-            admin.create_flag(
-                f"figway-rollback-{name}",
-                kind="kill-switch",
-                description=f"On sends {name} to legacy.",
-            )
-        for name, percent in SEEDED_PERCENT.items():
-            flag = f"figway-{name}"
-            admin.create_flag(flag, description=f"How much of {name} the new service answers.")
-            # The bucket of a client depends on the group id: the route's name, as in Figway.
-            admin.set_percentage(flag, percent, group=name)
-            admin.turn_on(flag)
-        for port in self.ports.admins:
-            admin.add_webhook(
-                f"{port.url}/api/v1/hooks/unleash",
-                authorization=f"Bearer {self.webhook_token}",
-                events=WEBHOOK_EVENTS,
-            )
+        try:
+            seed(admin, [port.url for port in self.ports.admins], self.webhook_token)
+        except (AdminError, OSError) as error:
+            raise RunError(f"Unleash did not take the flags: {error}") from error
 
 
 def state_folder(number: int) -> Path:

@@ -98,11 +98,16 @@ class UnleashAdmin:
         body = {
             "provider": "webhook",
             "enabled": True,
-            "description": f"Figway at {url}",
+            "description": f"{_WEBHOOK}{url}",
             "parameters": {"url": url, "authorization": authorization},
             "events": list(events),
         }
         return int(self.call("POST", "/api/admin/addons", body)["id"])
+
+    def webhooks(self) -> dict[str, int]:
+        """Whom Unleash tells of events: address to id. Unleash itself hides the addresses."""
+        found = self.call("GET", "/api/admin/addons")["addons"]
+        return {webhook["description"].removeprefix(_WEBHOOK): webhook["id"] for webhook in found}
 
     def flags(self) -> list[str]:
         """The names of all flags that are not archived."""
@@ -123,8 +128,8 @@ class UnleashAdmin:
             self.archive(flag)
         for flag in self.call("GET", _ARCHIVED)["features"]:
             self.call("DELETE", f"/api/admin/archive/{_part(flag['name'])}")
-        for addon in self.call("GET", "/api/admin/addons")["addons"]:
-            self.call("DELETE", f"/api/admin/addons/{addon['id']}")
+        for webhook in self.webhooks().values():
+            self.call("DELETE", f"/api/admin/addons/{webhook}")
         for segment in self.call("GET", "/api/admin/segments")["segments"]:
             self.call("DELETE", f"/api/admin/segments/{segment['id']}")
 
@@ -151,6 +156,7 @@ class UnleashAdmin:
 
 
 _ARCHIVED = "/api/admin/search/features?archived=IS:true&limit=100"
+_WEBHOOK = "Figway at "
 _FEATURES = "/api/admin/projects/default/features"
 
 

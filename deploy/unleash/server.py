@@ -64,12 +64,4 @@ class UnleashServer:
             "UNLEASH_DEFAULT_ADMIN_PASSWORD": self.password,
             "INIT_ADMIN_API_TOKENS": self.admin_token,
             "INIT_BACKEND_API_TOKENS": f"{self.client_token},{self.other_token}",
-            # Webhooks go to Figway on this machine.
-            "UNLEASH_ALLOW_LIST_INTEGRATION": HOST,
-            "UNLEASH_ALLOW_PRIVATE_URL_IN_INTEGRATION": "true",
         }
-
-
-def program_folder() -> Path:
-    """Where the server is started: it looks for nothing beside its own files."""
-    return _KIT

@@ -15,7 +15,6 @@ import string
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -24,7 +23,10 @@ from tests.rigs.child import ROOT, Child, free_ports
 from tests.rigs.shop import SHOP, Visitor, seed_shop, start_shop
 
 DEPLOY = ROOT / "deploy"
-DOCKERFILES = [ROOT / "Dockerfile", DEPLOY / "shop.Dockerfile", DEPLOY / "catalog.Dockerfile"]
+DOCKERFILES = [
+    ROOT / "Dockerfile",
+    *(DEPLOY / f"{name}.Dockerfile" for name in ("shop", "catalog", "seed")),
+]
 
 
 def program(*names: str) -> str:
@@ -215,6 +217,7 @@ def test_a_container_gets_signals_itself(path: Path) -> None:
         (ROOT / "Dockerfile", "techflow"),
         (DEPLOY / "shop.Dockerfile", "php"),
         (DEPLOY / "catalog.Dockerfile", "catalog"),
+        (DEPLOY / "seed.Dockerfile", "seed"),
     ],
     ids=lambda value: value.name if isinstance(value, Path) else value,
 )
@@ -225,29 +228,6 @@ def test_nothing_runs_as_root(path: Path, stage: str) -> None:
 def test_the_image_without_a_shop_is_the_one_built_by_default() -> None:
     assert list(stages(ROOT / "Dockerfile"))[-1] == "figway"
     assert "slim" in (last(stages(ROOT / "Dockerfile")["base"], "FROM") or "")
-
-
-def compose() -> dict[str, Any]:
-    document: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
-    return document
-
-
-def test_compose_builds_what_there_is() -> None:
-    for name, service in compose()["services"].items():
-        build = service["build"]
-        path = (DEPLOY / build["context"]).resolve() / build.get("dockerfile", "Dockerfile")
-        assert path in DOCKERFILES, name
-        if "target" in build:
-            assert build["target"] in stages(path), name
-        for volume in service.get("volumes", []):
-            assert volume.split(":")[0] in compose()["volumes"], name
-
-
-def test_only_the_data_port_is_published() -> None:
-    services = compose()["services"]
-    assert [s["ports"] for s in services.values() if "ports" in s] == [["127.0.0.1:8080:8080"]]
-    for name, service in services.items():
-        assert name == "figway" or service["network_mode"] == "service:figway"
 
 
 def test_the_containers_listen_where_routes_yaml_looks() -> None:

@@ -31,7 +31,7 @@ import pytest
 from deploy.postgres import Postgres, not_root
 from deploy.servers import RunError
 from deploy.unleash.admin import UnleashAdmin
-from deploy.unleash.server import SPECIFICATION, UnleashServer, program_folder
+from deploy.unleash.server import SPECIFICATION, UnleashServer
 from tests.rigs.child import Child, free_ports
 from tests.rigs.redis_server import wait_until
 
@@ -95,13 +95,11 @@ class Unleash:
     def start(self) -> Self:
         """Start the server and wait until it serves."""
         assert self._program is None, "it runs already"
-        with tempfile.NamedTemporaryFile(prefix="unleash-", suffix=".log", delete=False) as log:
-            self._log = Path(log.name)
         self._program = Child(
             self.server.command(),
-            log=self._log,
+            log=self._folder / "unleash.log",
             environment=self.server.environment(),
-            directory=program_folder(),
+            directory=self._folder,
         )
         self._program.wait_until(self._is_healthy, _START_SECONDS)
         return self
@@ -112,7 +110,6 @@ class Unleash:
             self._program.signal_group(signal.SIGKILL)
             self._program.end()
             self._program = None
-            self._log.unlink(missing_ok=True)
 
     def freeze(self) -> None:
         """Have it do nothing at all; the kernel still accepts connections for it."""
