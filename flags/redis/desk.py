@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 
 from flags.redis.counts import RedisCounts
+from flags.redis.defect import survived
 from flags.redis.faults import Fault, StoreFault
 from flags.redis.health import Health
 from flags.redis.line import Lines
@@ -133,6 +134,8 @@ class Desk:
                 # The same would happen to the others.
                 if error.fault.state == "down":
                     break
+            except Exception as error:  # noqa: BLE001 - or the lease would end
+                first = first or survived(error, "writing to Redis")
         return first
 
     def _lacks(self) -> bool:

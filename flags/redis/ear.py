@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from flags.redis.counts import RedisCounts
+from flags.redis.defect import survived
 from flags.redis.faults import Fault, StoreFault, down
 from flags.redis.line import Line, Target
 from flags.redis.settings import RedisSettings
@@ -59,6 +60,8 @@ class Ear:
                 await self._listen(target)
             except StoreFault as error:
                 fault = error.fault
+            except Exception as error:  # noqa: BLE001 - or this replica would stay deaf
+                fault = survived(error, "listening to Redis")
             finally:
                 was, self.subscribed = self.subscribed, False
                 self._changed(False, fault)

@@ -133,6 +133,10 @@ def fault_of(error: BaseException, where: str) -> Fault:
             detail=f"what answers at {where} does not speak Redis; correct the URL "
             "(a server with TLS wants rediss://)",
         )
+    if "cluster support disabled" in text:
+        return Fault(
+            state="refused", detail=f"Redis at {where} is no cluster: begin the URL with redis://"
+        )
     if isinstance(error, exceptions.ResponseError):
         return Fault(state="refused", detail=f"Redis at {where} refuses: {text}")
     return Fault(state="down", detail=f"Redis at {where} cannot be reached: {_reason(error, text)}")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from contextlib import suppress
 
 from flags.redis.counts import RedisCounts
+from flags.redis.defect import survived
 from flags.redis.desk import Desk
 from flags.redis.ear import Ear
 from flags.redis.faults import Fault, StoreFault
@@ -228,14 +230,19 @@ class RedisStore:
                     found.append(ack)
         return tuple(sorted(found, key=lambda ack: (ack.replica, ack.boot)))
 
-    def _on_state(self, state: SharedState) -> None:
+    def _tell(self, tell: Callable[[SharedListener], None]) -> None:
         if self._listener is not None:
-            self._listener.on_state(state)
+            try:
+                tell(self._listener)
+            except Exception as error:  # noqa: BLE001 - what the listener does is not our affair
+                survived(error, "telling what Redis said")
+
+    def _on_state(self, state: SharedState) -> None:
+        self._tell(lambda listener: listener.on_state(state))
         self._desk.check()
 
     def _on_health(self, health: StoreHealth) -> None:
-        if self._listener is not None:
-            self._listener.on_health(health)
+        self._tell(lambda listener: listener.on_health(health))
 
     def _on_ear(self, subscribed: bool, fault: Fault | None) -> None:
         self._health.listening(subscribed, fault)
@@ -249,8 +256,7 @@ class RedisStore:
         try:
             if channel != self._keys.bell:
                 ack = _ack(data.decode())
-                if self._listener is not None:
-                    self._listener.on_ack(ack)
+                self._tell(lambda listener: listener.on_ack(ack))
                 return
             kind, *rest = parse_message(data)
             if kind == "words":
@@ -260,8 +266,8 @@ class RedisStore:
                     self._watch.look_now()
             elif kind == "nudge":
                 what, boot = rest
-                if boot != self._settings.boot and self._listener is not None:
-                    self._listener.on_nudge(what)
+                if boot != self._settings.boot:
+                    self._tell(lambda listener: listener.on_nudge(what))
         except (ValueError, TypeError, RecursionError):
             # Whatever it was to say, a whole read knows.
             self.counts.damaged += 1

@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 from flags.redis.counts import RedisCounts
+from flags.redis.defect import survived
 from flags.redis.ear import Ear
 from flags.redis.faults import StoreFault, down
 from flags.redis.finder import Finder
@@ -97,6 +98,8 @@ class Watch:
             except StoreFault as error:
                 self._counts.connection_faults += 1
                 self._health.reading(error.fault)
+            except Exception as error:  # noqa: BLE001 - or rollbacks of others would be lost on us
+                self._health.reading(survived(error, "reading from Redis"))
             if self._counts.polls > proven:
                 pause = self._settings.pause
             await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - spreads reconnects
