@@ -70,6 +70,35 @@ class Deadlines:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """A proxy before the admin listener that authenticates people and passes on who they are."""
+
+    # The header with the name, and one with groups. Empty: nobody is believed.
+    header: str = ""
+    groups_header: str = ""
+    # CIDR blocks of the proxies that are believed.
+    proxies: tuple[str, ...] = ()
+    # Names, `group:NAME`, or `*` for everybody that the proxy lets in.
+    viewers: tuple[str, ...] = ()
+    operators: tuple[str, ...] = ()
+    admins: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """Who may speak to the admin listener, and how often. The workers do not use it."""
+
+    # Names that may stand in Host, beside loopback, addresses and the host of `admin`.
+    hosts: tuple[str, ...] = ()
+    # Calls of one caller. Ten seconds' worth may come at once.
+    reads_per_second: int = 100
+    changes_per_second: int = 20
+    # Rollbacks wait for no other call.
+    rollbacks_per_second: int = 50
+    identity: Identity = Identity()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """One immutable bundle, handed to every worker."""
 
@@ -102,3 +131,4 @@ class Settings:
     state_max_age: float = 15.0
     limits: Limits = Limits()
     deadlines: Deadlines = Deadlines()
+    access: Access = Access()

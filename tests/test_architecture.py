@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # (floor, unit, modules). A unit imports from itself and from lower floors.
 HOUSE: tuple[tuple[int, str, tuple[str, ...]], ...] = (
     (5, "roof", ("proxy.cli", "proxy.__main__", "proxy.supervisor")),
-    (4, "control", ("proxy.admin", "proxy.supervision")),
+    (4, "control", ("proxy.admin", "proxy.supervision", "proxy.fleet")),
     (4, "observer", ("proxy.observer",)),
     (4, "conformance", ("proxy.conformance",)),
     (
@@ -46,6 +46,7 @@ HOUSE: tuple[tuple[int, str, tuple[str, ...]], ...] = (
         (
             *("proxy.stages", "proxy.errors", "proxy.settings", "proxy.headers", "proxy.tally"),
             "proxy.observer_tally",
+            "proxy.control_plane",
             *("proxy.exchange", "proxy.shadow_policy", "proxy.compare_policy", "proxy.gate"),
         ),
     ),

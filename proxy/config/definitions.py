@@ -122,6 +122,7 @@ def route(
         compare=to_compare(shape.compare, rule_lines) if "compare" in given else _COMPARE,
         gate=to_gate(shape.gate) if "gate" in given else _GATE,
         idempotent=shape.idempotent,
+        when_stale=shape.when_stale,
         finish_when_client_leaves=shape.finish_when_client_leaves,
     )
 

@@ -6,25 +6,31 @@ import difflib
 import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any, get_origin
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from proxy.config.complaints import sentence, unknown_name
+from proxy.config.environment import (
+    PREFIX,
+    from_text,
+    put,
+    read_variable,
+    setting_fields,
+    setting_problem,
+    variable,
+)
+from proxy.config.load_control_plane import variables
 from proxy.config.parse import parse_settings, read_file
 from proxy.config.settings_model import SettingsShape, to_settings
-from proxy.config.yaml_text import MAX_BYTES
 from proxy.errors import ConfigError, Problem
-from proxy.settings import Settings
+from proxy.settings import Identity, Settings
 
-PREFIX = "FIGWAY_"
-_RULE = "SETTING"
-_NUMBER = re.compile(r"-?[0-9]{1,18}")
-_DECIMAL = re.compile(r"-?[0-9]{0,18}\.[0-9]{1,18}")
 # What the commands read themselves: where things are is no setting.
 _PLACES = frozenset(
-    PREFIX + name for name in ("CONFIG", "FLAGS", "STATE_DIR", "SENTINEL", "TOKEN", "TOKEN_FILE")
+    PREFIX + name
+    for name in ("CONFIG", "FLAGS", "STATE_DIR", "SENTINEL", "TOKEN", "TOKEN_FILE", "TOKENS_FILE")
 )
 # What Kubernetes sets in every container for a service whose name begins with figway.
 _OF_A_SERVICE = re.compile(
@@ -53,10 +59,10 @@ def load_settings(
     known = dict(setting_fields(SettingsShape))
     problems = list(_misspelt(environ, known))
     for source, name, key, text in _overrides(environ, options, known, problems):
-        value = _from_text(known[key], text)
+        value = from_text(known[key], text)
         problem = _check(key, value, source, name)
         if problem is None:
-            _put(raw, key, value)
+            put(raw, key, value)
         else:
             problems.append(problem)
     if not problems:
@@ -68,21 +74,6 @@ def load_settings(
     raise ConfigError(tuple(sorted(problems)))
 
 
-def setting_fields(model: type[BaseModel], before: str = "") -> Iterator[tuple[str, FieldInfo]]:
-    """Yield every setting with its dotted key, in the order of the model."""
-    for name, info in model.model_fields.items():
-        annotation = info.annotation
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            yield from setting_fields(annotation, f"{before}{name}.")
-        else:
-            yield f"{before}{name}", info
-
-
-def variable(key: str) -> str:
-    """Return the environment variable of a setting."""
-    return PREFIX + key.replace(".", "_").upper()
-
-
 def _overrides(
     environ: Mapping[str, str],
     options: Mapping[str, str],
@@ -91,76 +82,42 @@ def _overrides(
 ) -> Iterator[tuple[str, str, str, str]]:
     """Yield (source, name, key, text) of everything that is set outside the file, weakest first."""
     for key in known:
-        name = variable(key)
-        file_name = environ.get(f"{name}_FILE")
-        if file_name is None:
-            if name in environ:
-                yield "environment", name, key, environ[name]
-        elif name in environ:
-            problems.append(
-                _problem("environment", name, f"is set together with {name}_FILE: unset one")
-            )
-        else:
-            try:
-                with open(file_name, "rb") as file:
-                    text = file.read(MAX_BYTES).decode().strip()
-            except (OSError, ValueError) as error:
-                reason = getattr(error, "strerror", None) or "not UTF-8 text"
-                problems.append(
-                    _problem("environment", f"{name}_FILE", f"cannot be read: {reason}")
-                )
-            else:
-                yield f"{name}_FILE {file_name}", name, key, text
+        found = read_variable(environ, variable(key))
+        if isinstance(found, Problem):
+            problems.append(found)
+        elif found is not None:
+            yield found.source, variable(key), key, found.text
     for key, text in options.items():
         name = "--" + key.replace("_", "-").replace(".", "-")
         if key in known:
             yield "option", name, key, text
         else:
-            problems.append(_problem("option", name, unknown_name("setting", key, known)))
-
-
-def _from_text(info: FieldInfo, text: str) -> Any:
-    """Read a text as the value that would stand in the file."""
-    if get_origin(info.annotation) is list:
-        return [part.strip() for part in text.split(",") if part.strip()]
-    if info.annotation in (int, float):
-        if _NUMBER.fullmatch(text):
-            return int(text)
-        if _DECIMAL.fullmatch(text):
-            return float(text)
-    return text
+            problems.append(setting_problem("option", name, unknown_name("setting", key, known)))
 
 
 def _check(key: str, value: Any, source: str, name: str) -> Problem | None:
     alone: dict[str, Any] = {}
-    _put(alone, key, value)
+    put(alone, key, value)
     try:
         SettingsShape.model_validate(alone)
     except ValidationError as error:
-        return _problem(source, name, sentence(error.errors(include_url=False)[0]))
+        return setting_problem(source, name, sentence(error.errors(include_url=False)[0]))
     return None
-
-
-def _put(raw: dict[str, Any], key: str, value: Any) -> None:
-    section, _, name = key.rpartition(".")
-    if section:
-        raw.setdefault(section, {})[name] = value
-    else:
-        raw[name] = value
 
 
 def _misspelt(environ: Mapping[str, str], known: Mapping[str, FieldInfo]) -> Iterator[Problem]:
     """Yield a problem for every variable that is nearly one that is read."""
-    names = {variable(key) for key in known} | _PLACES
+    names = {variable(key) for key in known} | _PLACES | variables()
     for name in _unread(environ, names):
         near = difflib.get_close_matches(name.removesuffix("_FILE"), names, n=1, cutoff=0.92)
         if near:
-            yield _problem("environment", name, f"is no setting; did you mean {near[0]}?")
+            yield setting_problem("environment", name, f"is no setting; did you mean {near[0]}?")
 
 
 def ignored_variables(environ: Mapping[str, str]) -> tuple[str, ...]:
     """Return every variable that looks like ours and that nothing reads."""
-    names = {variable(key) for key, _ in setting_fields(SettingsShape)} | _PLACES
+    names = {variable(key) for key, _ in setting_fields(SettingsShape)}
+    names |= _PLACES | variables()
     return tuple(sorted(_unread(environ, names)))
 
 
@@ -178,19 +135,20 @@ def _unread(environ: Mapping[str, str], names: Collection[str]) -> Iterator[str]
 def check_together(settings: Settings) -> Iterator[Problem]:
     """Yield a problem for values that do not go together."""
     if settings.listen == settings.admin and not settings.listen.endswith(":0"):
-        yield _problem(
+        yield setting_problem(
             "settings", "admin", f"must be another address than listen, both are {settings.listen}"
         )
     if bool(settings.tls_certificate) != bool(settings.tls_key):
         missing = "tls_key" if settings.tls_certificate else "tls_certificate"
-        yield _problem("settings", missing, "is missing: TLS needs certificate and key")
+        yield setting_problem("settings", missing, "is missing: TLS needs certificate and key")
+    yield from _check_identity(settings.access.identity)
     limits = settings.limits
     for small, large in (
         ("header_bytes", "head_bytes"),
         ("response_header_bytes", "response_head_bytes"),
     ):
         if getattr(limits, small) > getattr(limits, large):
-            yield _problem(
+            yield setting_problem(
                 "settings",
                 f"limits.{small}",
                 f"must not be larger than limits.{large} ({getattr(limits, large)}), "
@@ -198,12 +156,39 @@ def check_together(settings: Settings) -> Iterator[Problem]:
             )
 
 
+def _check_identity(identity: Identity) -> Iterator[Problem]:
+    key = "access.identity"
+    said = {"groups_header": identity.groups_header, "proxies": identity.proxies}
+    listed = {
+        "viewers": identity.viewers,
+        "operators": identity.operators,
+        "admins": identity.admins,
+    }
+    if not identity.header:
+        for name, value in (said | listed).items():
+            if value:
+                yield setting_problem(
+                    "settings", f"{key}.{name}", f"has no effect without {key}.header: set both"
+                )
+        return
+    if not identity.proxies:
+        yield setting_problem(
+            "settings", f"{key}.proxies", "is missing: name the addresses whose header is believed"
+        )
+    if not any(listed.values()):
+        yield setting_problem(
+            "settings",
+            f"{key}.viewers",
+            "is missing: without viewers, operators or admins nobody has a role",
+        )
+    if identity.header.lower() == identity.groups_header.lower():
+        yield setting_problem(
+            "settings", f"{key}.groups_header", "must be another header than header"
+        )
+
+
 def _check_files(settings: Settings) -> Iterator[Problem]:
     for key in _FILES:
         file_name = getattr(settings, key)
         if file_name and not Path(file_name).is_file():
-            yield _problem("settings", key, f"there is no file {file_name}")
-
-
-def _problem(source: str, key: str, message: str) -> Problem:
-    return Problem(file=source, line=0, column=0, key=key, message=message, rule=_RULE)
+            yield setting_problem("settings", key, f"there is no file {file_name}")

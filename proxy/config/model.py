@@ -13,6 +13,8 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Strict,
 from proxy.config import paths
 from proxy.config.addresses import client_address, request_url, upstream_url
 from proxy.config.compare_model import CompareShape
+from proxy.config.control_model import ControlShape
+from proxy.config.flags_model import FlagsShape, WhenStaleWord
 from proxy.config.gate_model import GateShape
 from proxy.config.settings_model import SettingsShape
 from proxy.config.shadow_model import ObserverShape, ShadowShape
@@ -335,6 +337,11 @@ class RouteShape(Shape):
         default_factory=lambda: _GATE,
         description="What the evidence must show before the verdict is GO.",
     )
+    when_stale: WhenStaleWord | None = Field(
+        default=None,
+        description="What becomes of it while nobody has confirmed its flag for too long: hold or "
+        "legacy. Without it: what `flags.when_stale` says.",
+    )
     idempotent: bool = Field(
         default=False,
         description="Requests may be sent twice even when the method is not safe.",
@@ -421,6 +428,10 @@ class FileShape(Shape):
     tests: list[CaseShape] | None = Field(default=[], description="Run by `figway test`.")
     shadow: ObserverShape | None = Field(
         default=ObserverShape(), description="What the shadow traffic of all routes shares."
+    )
+    flags: FlagsShape | None = Field(default=FlagsShape(), description="Where flags come from.")
+    control: ControlShape | None = Field(
+        default=ControlShape(), description="This replica and its fleet."
     )
     settings: SettingsShape | None = Field(
         default=SettingsShape(), description="How the proxy itself runs."

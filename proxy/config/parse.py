@@ -11,6 +11,8 @@ from pydantic import ValidationError
 
 from proxy.config import definitions, shapes
 from proxy.config.complaints import complain, unknown_key
+from proxy.config.control_model import ControlShape
+from proxy.config.flags_model import FlagsShape, to_context
 from proxy.config.model import (
     CaseShape,
     FileShape,
@@ -31,7 +33,7 @@ from proxy.routing.route import RouteFile
 from proxy.shadow_policy import ObserverPolicy
 
 # Keys that may stand without a value, as in `tests:` with everything below it commented out.
-_NULLABLE = frozenset({"groups", "segments", "tests", "settings", "shadow"})
+_NULLABLE = frozenset({"groups", "segments", "tests", "settings", "shadow", "flags", "control"})
 _UNREADABLE_ID = "unreadable"
 _AnyShape = TypeVar("_AnyShape", bound=Shape)
 
@@ -47,6 +49,15 @@ def parse_settings(text: bytes, name: str) -> dict[str, Any]:
     loader.check_settings()
     loader.raise_problems()
     plain = loader.document.root.child("settings")
+    return plain.plain() or {} if plain is not None else {}
+
+
+def parse_section(text: bytes, name: str, section: str, model: type[Shape]) -> dict[str, Any]:
+    """Check one section of a routes.yaml and return it as it stands there. Raises ConfigError."""
+    loader = _Loader(read_yaml(text, name))
+    loader.check_section(section, model)
+    loader.raise_problems()
+    plain = loader.document.root.child(section)
     return plain.plain() or {} if plain is not None else {}
 
 
@@ -88,8 +99,9 @@ class _Loader:
         self._check_top()
         pieces = self._pieces()
         self.check_settings()
-        node = self._top.get("shadow")
-        observer = self._validate(ObserverShape, ("shadow",), node) if node is not None else None
+        observer = self.check_section("shadow", ObserverShape)
+        flags = self.check_section("flags", FlagsShape)
+        self.check_section("control", ControlShape)
         self._problems.extend(check_whole(self.document, pieces))
         self._problems.extend(check_shadow(self.document, pieces))
         self.raise_problems()
@@ -122,6 +134,7 @@ class _Loader:
                 definitions.test(shape, self.document.place(("tests", index))[0])
                 for index, shape in pieces.tests
             ),
+            context=to_context(flags) if flags is not None else (),
             shadow=to_observer(observer) if observer is not None else ObserverPolicy(),
             revision=revision,
         )
@@ -133,9 +146,12 @@ class _Loader:
 
     def check_settings(self) -> None:
         """Check the settings of the file."""
-        node = self._top.get("settings")
-        if node is not None:
-            self._validate(SettingsShape, ("settings",), node)
+        self.check_section("settings", SettingsShape)
+
+    def check_section(self, key: str, model: type[_AnyShape]) -> _AnyShape | None:
+        """Check what belongs to no route; None: it is not there, or broken."""
+        node = self._top.get(key)
+        return None if node is None else self._validate(model, (key,), node)
 
     # The parts.
 

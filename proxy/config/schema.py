@@ -19,6 +19,8 @@ _NULLABLE = {
     ("", "groups"),
     ("", "segments"),
     ("", "tests"),
+    ("", "flags"),
+    ("", "control"),
     ("", "settings"),
     ("", "shadow"),
     ("RouteShape", "fallback"),

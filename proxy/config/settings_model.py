@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
+from proxy.config.access_model import AccessShape, to_access
 from proxy.config.addresses import listen_address
 from proxy.config.shapes import Cidr, CookieName, Shape, token
 from proxy.config.units import Duration, PositiveDuration, Seconds, Size
@@ -178,6 +179,10 @@ class SettingsShape(Shape):
     deadlines: DeadlinesShape = Field(
         default=DeadlinesShape(), description="How long a client may take."
     )
+    access: AccessShape = Field(
+        default=AccessShape(),
+        description="Who may speak to the admin listener, and how often: [admin.md](admin.md).",
+    )
 
 
 def to_settings(shape: SettingsShape) -> Settings:
@@ -185,6 +190,7 @@ def to_settings(shape: SettingsShape) -> Settings:
     values = _values(shape, Settings)
     values["limits"] = Limits(**_values(shape.limits, Limits))
     values["deadlines"] = Deadlines(**_values(shape.deadlines, Deadlines))
+    values["access"] = to_access(shape.access)
     values["cookie_max_age"] = int(shape.cookie_max_age)
     return Settings(**values)
 

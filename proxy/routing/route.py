@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from proxy.compare_policy import ComparePolicy
+from proxy.control_plane import WhenStale
 from proxy.gate import Gate
 from proxy.shadow_policy import ObserverPolicy, ShadowPolicy
 from proxy.stages import Side, Stage
@@ -216,10 +217,30 @@ class Route:
     shadow: ShadowPolicy = ShadowPolicy()
     compare: ComparePolicy = ComparePolicy()
     gate: Gate = Gate()
+    # What becomes of it while nobody confirms its flag; None: what the file says of all.
+    when_stale: WhenStale | None = None
     # Requests may be sent twice even when the method is not safe.
     idempotent: bool = False
     # A client that leaves during an unsafe request: let the upstream finish (True) or cut it off.
     finish_when_client_leaves: bool = True
+
+
+class ContextKind(StrEnum):
+    """Where a field that flags ask for comes from."""
+
+    HEADER = "header"
+    COOKIE = "cookie"
+    QUERY = "query"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContextField:
+    """How a field that the rules of flags ask for is read. Header names are lower case."""
+
+    # As the flag names it, such as country.
+    field: str
+    kind: ContextKind
+    name: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,6 +275,7 @@ class RouteFile:
     groups: tuple[Group, ...] = ()
     segments: tuple[Segment, ...] = ()
     tests: tuple[RouteTest, ...] = ()
+    context: tuple[ContextField, ...] = ()
     shadow: ObserverPolicy = ObserverPolicy()
     # sha256 of the file's bytes, first 12 hex digits: the config revision in logs and status.
     revision: str = ""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from structlog.typing import FilteringBoundLogger
 
+from flags.snapshot import FlagSnapshot
 from proxy.routing.route import RouteFile
+from proxy.supervision.change import Refusal, Refused
 from proxy.supervision.crew import Acknowledgement, Crew, Publication
 from proxy.supervision.switches import Switches
 
@@ -22,20 +25,43 @@ class Publisher:
         self._switches = switches
         self._log = log
         self.revision = 0
+        # The first revision with the routes, flags, rollbacks and pause that are in use now.
+        self.changed_revision = 0
+        self._flags: FlagSnapshot | None = None
 
     def next_revision(self) -> int:
         """Higher than every one before, also over a restart: microseconds, never standing still."""
         self.revision = max(self.revision + 1, time.time_ns() // 1000)
+        # What stood before this process began may have been changed without it.
+        self.changed_revision = self.changed_revision or self.revision
         return self.revision
+
+    def check_seen(self, revision: int | None) -> None:
+        """Pass if all that somebody saw at a revision is in use still. Raises Refused.
+
+        None: no revision was named. Health checks and repeated commands change nothing.
+        """
+        if revision is None or self.changed_revision <= revision <= self.revision:
+            return
+        raise Refused(
+            Refusal.STALE,
+            f"something was changed since revision {revision}: it is {self.revision} now; look at"
+            " `figway status`, then repeat with that revision",
+        )
 
     def publish(
         self, file: RouteFile | None = None, unhealthy: tuple[str, ...] | None = None
     ) -> Publication:
         """Send the switches as they are now, and routes or health if they are given."""
         revision = self.next_revision()
+        flags = self._switches.snapshot(revision)
+        decisive = replace(flags, revision=0)
+        if file is not None or decisive != self._flags:
+            self.changed_revision = revision
+        self._flags = decisive
         return self._crew.publish(
             revision=revision,
-            flags=self._switches.snapshot(revision),
+            flags=flags,
             routes=file,
             unhealthy=unhealthy,
         )
@@ -59,6 +85,10 @@ class Publisher:
             )
         return confirmed
 
-    async def current(self, patience: float = PATIENCE_SECONDS) -> Acknowledgement:
-        """Wait until every live worker uses what was published last."""
-        return await self.confirmed(self._crew.expect(self.revision), patience)
+    def tell(self) -> None:
+        """Send the switches as they are now; nobody waits for this publication itself."""
+        self._crew.abandon(self.publish())
+
+    async def used(self, revision: int, patience: float = PATIENCE_SECONDS) -> Acknowledgement:
+        """Wait until every live worker uses this revision or a later one."""
+        return await self.confirmed(self._crew.expect(revision), patience)

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from proxy.config.environment import setting_fields, variable
 from proxy.config.load import load_settings
-from proxy.config.load_settings import ignored_variables, setting_fields, variable
+from proxy.config.load_settings import ignored_variables
 from proxy.config.settings_model import SettingsShape, to_settings
 from proxy.errors import ConfigError
-from proxy.settings import Deadlines, Limits, Settings
+from proxy.settings import Access, Deadlines, Identity, Limits, Settings
 
 
 def file_with(tmp_path: Path, settings: str) -> Path:
@@ -30,13 +31,22 @@ def test_without_any_source_the_defaults_are_those_of_the_house() -> None:
     assert load_settings(None, {}, {}) == Settings()
 
 
-@pytest.mark.parametrize("kind", [Settings, Limits, Deadlines])
+SECTIONS = {"limits", "deadlines", "access", "identity"}
+
+
+@pytest.mark.parametrize("kind", [Settings, Limits, Deadlines, Access, Identity])
 def test_the_file_has_every_setting_with_its_default(kind: type) -> None:
     shape = to_settings(SettingsShape())
-    section = {Settings: shape, Limits: shape.limits, Deadlines: shape.deadlines}[kind]
+    section = {
+        Settings: shape,
+        Limits: shape.limits,
+        Deadlines: shape.deadlines,
+        Access: shape.access,
+        Identity: shape.access.identity,
+    }[kind]
     assert section == kind()
     models = {key.rpartition(".")[2] for key, _ in setting_fields(SettingsShape)}
-    names = {field.name for field in dataclasses.fields(kind)} - {"limits", "deadlines"}
+    names = {field.name for field in dataclasses.fields(kind)} - SECTIONS
     assert names <= models
 
 

@@ -1,0 +1,1 @@
+"""The fleet: what replicas share, who confirmed it, and where they differ."""

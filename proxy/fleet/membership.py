@@ -1,0 +1,371 @@
+"""This replica as one of a fleet: shares its commands, hears the others', proves what it uses.
+
+A rollback never waits for the store: it is in the workers before it is written there. What the
+store does not take now is asserted by this replica until it does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable, Collection, Coroutine
+from dataclasses import dataclass
+
+from structlog.typing import FilteringBoundLogger
+
+from flags.latch import Hold, Source
+from flags.shared import (
+    AckView,
+    SharedChange,
+    SharedState,
+    SharedStore,
+    SharedStoreError,
+    StoreHealth,
+)
+from proxy.fleet.acks import AckBook, ReplicaAck
+from proxy.fleet.divergence import Difference, Watchdog
+from proxy.fleet.replica import Facts, Replica, read, told, told_of
+from proxy.supervision.publisher import Publisher
+from proxy.supervision.switches import Switches
+
+# How often this replica tells of itself and looks at the others.
+LOOK_SECONDS = 1.0
+# How long the store may take for one question.
+ANSWER_SECONDS = 2.0
+# While acks are waited for: how often the store is asked for those that nobody told us of.
+ASK_SECONDS = 0.05
+_FAILING = frozenset({"down", "refused", "full", "read_only", "damaged", "loading"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """How far a change got. `replicas` has one entry for each that was live meanwhile."""
+
+    # alone: there is no fleet; shared: the store has it; unreachable: it does not.
+    state: str
+    revision: int = 0
+    # Why the store does not have it.
+    detail: str = ""
+    replicas: tuple[ReplicaAck, ...] = ()
+    # Whom to ask instead.
+    peers: tuple[str, ...] = ()
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The live replicas that have not confirmed."""
+        return tuple(ack.replica for ack in self.replicas if ack.state == "unconfirmed")
+
+
+ALONE = Spread(state="alone")
+
+Standing = Callable[[], Awaitable[Collection[tuple[str, Source]]]]
+
+
+class Fleet:
+    """Everything that this replica has to do with the others. It is a SharedListener."""
+
+    def __init__(
+        self,
+        *,
+        store: SharedStore,
+        switches: Switches,
+        publisher: Publisher,
+        facts: Callable[[], Facts],
+        standing: Standing,
+        keep: Callable[[], Coroutine[object, object, object]],
+        diverged_after: float,
+        log: FilteringBoundLogger,
+    ) -> None:
+        """`facts` is what this replica says of itself; `standing` asks what still asks for its
+        rollback here; `keep` writes the latch down."""
+        self._store = store
+        self._switches = switches
+        self._publisher = publisher
+        self._facts = facts
+        self._standing = standing
+        self._keep = keep
+        self._watchdog = Watchdog(diverged_after)
+        self._log = log
+        self._book = AckBook()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._news = asyncio.Event()
+        # The newest shared revision that workers were told of, in which publication, and when it
+        # was heard of.
+        self._heard = switches.latch.shared.revision
+        self._published = 0
+        self._heard_at = time.perf_counter()
+        self._started = time.monotonic()
+        self._registered = ""
+        self.applied = 0
+        self.health = StoreHealth(state="starting")
+        self.replicas: tuple[Replica, ...] = ()
+        self.differences: tuple[Difference, ...] = ()
+        # Told of every list of replicas, and of what others ask to be looked at.
+        self.on_replicas: Callable[[tuple[Replica, ...]], None] = _nobody
+        self.on_nudged: Callable[[str], None] = _nothing
+
+    # Up and down.
+
+    def start(self) -> None:
+        """Begin, once the workers were told of what holds."""
+        self._published = self._publisher.revision
+        self._store.start(self)
+        self._store.assert_state(self._switches.latch.shared)
+        self._news.set()
+        for work, name in ((self._acknowledge, "acknowledge"), (self._look_regularly, "look")):
+            self._begin(work(), f"fleet {name}")
+
+    async def close(self) -> None:
+        """Stop; the lease runs out by itself."""
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._store.close()
+
+    def _begin(self, work: Coroutine[object, object, object], name: str) -> None:
+        async def logged() -> None:
+            try:
+                await work
+            except Exception as error:  # noqa: BLE001 - a defect in one task is told, not fatal
+                self._log.error("task_failed", task=name, exc_info=error)
+
+        task = asyncio.create_task(logged(), name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # What the store tells.
+
+    def on_state(self, state: SharedState) -> None:
+        """Take over what is news in it."""
+        if any(hold.source is Source.SENTINEL for hold in self._switches.latch.local):
+            # Whether it still stands decides what a resume lifts, and that is a question to a disk.
+            self._begin(self._take_beside_sentinel(state), "hear of a change")
+        else:
+            self._take(state)
+
+    async def _take_beside_sentinel(self, state: SharedState) -> None:
+        self._take(state, standing=await self._standing())
+
+    def on_health(self, health: StoreHealth) -> None:
+        """Tell when it gets better or worse."""
+        before, self.health = self.health, health
+        if (before.state, before.detail) == (health.state, health.detail):
+            return
+        if health.state in _FAILING:
+            self._log.error("store_failing", state=health.state, detail=health.detail)
+        elif before.state in _FAILING or before.state == "starting":
+            self._log.info("store_connected", state=health.state, revision=health.revision)
+
+    def on_ack(self, ack: AckView) -> None:
+        """Keep it for whoever waits."""
+        self._book.hear(ack)
+
+    def on_nudge(self, what: str) -> None:
+        """Pass it on."""
+        self.on_nudged(what)
+
+    def _take(self, state: SharedState, *, standing: Collection[tuple[str, Source]] = ()) -> None:
+        switches = self._switches
+        before = switches.latch
+        latch = before.hear(state, standing=standing)
+        if latch.shared != state:
+            self._store.assert_state(latch.shared)
+        if latch == before and latch.shared.revision <= self._heard:
+            return
+        snapshot = switches.snapshot(0)
+        switches.latch = latch
+        self._heard = latch.shared.revision
+        self._heard_at = time.perf_counter()
+        if switches.snapshot(0) != snapshot:
+            self._publisher.tell()
+        # Whatever was published last has it: the switches change and are published in one turn.
+        self._published = self._publisher.revision
+        self._news.set()
+        self._tell(before.holds, latch.holds)
+        self._begin(self._keep(), "keep latch")
+
+    def _tell(self, before: tuple[Hold, ...], after: tuple[Hold, ...]) -> None:
+        had, has = {hold.key: hold for hold in before}, {hold.key: hold for hold in after}
+        for key in has.keys() - had.keys():
+            hold = has[key]
+            self._log.warning(
+                "rollback_heard",
+                scope=hold.scope,
+                actor=hold.actor,
+                reason=hold.reason,
+                replica=hold.origin,
+                revision=hold.revision,
+            )
+        for key in had.keys() - has.keys():
+            mark = self._switches.latch.shared.marks.get(had[key].scope)
+            self._log.warning(
+                "resume_heard",
+                scope=had[key].scope,
+                source=had[key].source.value,
+                actor=mark.actor if mark else "",
+                reason=mark.reason if mark else "",
+                replica=mark.replica if mark else "",
+            )
+
+    # Proving what is in use here.
+
+    async def _acknowledge(self) -> None:
+        """Confirm the newest revision as soon as every live worker uses it."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            revision, publication, began = self._heard, self._published, self._heard_at
+            while not self._news.is_set():
+                if not (await self._publisher.used(publication)).missing:
+                    self._acknowledged(revision, (time.perf_counter() - began) * 1000)
+                    break
+
+    def _acknowledged(self, revision: int, ms: float) -> None:
+        self.applied = max(self.applied, revision)
+        self._register()
+        if revision:
+            self._store.acknowledge(revision, ms)
+            own = self._facts()
+            self._book.hear(
+                AckView(replica=own.replica, boot=own.boot, revision=revision, applied_ms=ms)
+            )
+
+    def _register(self) -> None:
+        facts = told(self._facts())
+        if facts != self._registered:
+            self._registered = facts
+            self._store.register(facts)
+
+    # Sharing what was decided here.
+
+    async def spread(self, change: SharedChange, *, began: float, patience: float) -> Spread:
+        """Write a change that holds here already, and wait for every live replica's word."""
+        try:
+            state = await self._write(change, patience)
+        except SharedStoreError as error:
+            # The store is brought up to it as soon as it takes anything.
+            self._store.assert_state(self._switches.latch.shared)
+            return Spread(state="unreachable", detail=str(error))
+        self._take(state, standing=await self._standing_if_asked(change))
+        mark, share = state.marks.get(change.scope), state.shares.get(change.scope)
+        said = [word.revision for word in (mark, share) if word is not None]
+        revision = max(said, default=state.revision)
+        replicas = await self._collect(revision, began, patience)
+        return Spread(state="shared", revision=revision, replicas=replicas)
+
+    async def _standing_if_asked(self, change: SharedChange) -> Collection[tuple[str, Source]]:
+        return await self._standing() if change.rollback is False else ()
+
+    async def write(self, change: SharedChange, patience: float) -> SharedState:
+        """Write a change that holds only once the store has it. Raises SharedStoreError."""
+        state = await self._write(change, patience)
+        self._take(state)
+        return state
+
+    async def _write(self, change: SharedChange, patience: float) -> SharedState:
+        if self.health.state in _FAILING:
+            raise SharedStoreError(self.health.detail or f"the store is {self.health.state}")
+        return await self._store.write(change, min(patience, ANSWER_SECONDS))
+
+    async def wait(self, revision: int, *, began: float, patience: float) -> tuple[ReplicaAck, ...]:
+        """Wait for every live replica to confirm a revision."""
+        return await self._collect(revision, began, patience)
+
+    async def _collect(
+        self, revision: int, began: float, patience: float
+    ) -> tuple[ReplicaAck, ...]:
+        """Wait until every replica that lives has confirmed, at most `patience` seconds."""
+        end = time.perf_counter() + patience
+        heard = asyncio.Event()
+        stop = self._book.wake(heard.set)
+        live, own = await self._live(end), self._facts()
+        live.setdefault(own.boot, own.replica)
+        everyone = dict(live)
+        try:
+            while True:
+                heard.clear()
+                confirmed = self._book.confirmed(revision)
+                everyone |= {boot: name for boot, name in confirmed.items() if boot in live}
+                left = end - time.perf_counter()
+                if not live.keys() - confirmed.keys() or left <= 0:
+                    break
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(heard.wait(), min(ASK_SECONDS, left))
+                    continue
+                await self._ask_for_acks(revision)
+                # A replica that ended meanwhile cannot confirm, and decides nothing any more.
+                live = {**await self._live(end), own.boot: own.replica}
+                everyone |= live
+        finally:
+            stop()
+        found = (self._book.of(name, boot, revision, began) for boot, name in everyone.items())
+        return tuple(
+            sorted(
+                (_gone(ack) if ack.boot not in live else ack for ack in found),
+                key=lambda ack: (ack.replica, ack.boot),
+            )
+        )
+
+    async def _ask_for_acks(self, revision: int) -> None:
+        with contextlib.suppress(SharedStoreError):
+            for ack in await self._store.acks(revision, ANSWER_SECONDS):
+                self._book.hear(ack)
+
+    async def _live(self, end: float) -> dict[str, str]:
+        """Boot to name of every replica whose lease lasts; else what was known."""
+        with contextlib.suppress(SharedStoreError):
+            await self.look(min(max(end - time.perf_counter(), 0.05), ANSWER_SECONDS))
+        return {r.facts.boot: r.facts.replica for r in self.replicas if r.live}
+
+    # Looking at the others.
+
+    async def look(self, patience: float = ANSWER_SECONDS) -> None:
+        """Read the registry again. Raises SharedStoreError."""
+        views = await self._store.replicas(patience)
+        self.replicas = told_of(tuple(map(read, views)))
+        self._book.forget({view.boot for view in views} | {self._facts().boot})
+        self.on_replicas(self.replicas)
+
+    async def _look_regularly(self) -> None:
+        while True:
+            self._register()
+            if self.health.state not in _FAILING:
+                with contextlib.suppress(SharedStoreError):
+                    await self.look()
+                    self._compare()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    def _compare(self) -> None:
+        live = [replica.facts for replica in self.replicas if replica.live]
+        newest = max(self._heard, self.health.revision)
+        lasting = self._watchdog.look(live, newest=newest, now=time.monotonic())
+        before, self.differences = self.differences, lasting
+        for each in lasting:
+            if each not in before:
+                self._log.error("fleet_diverged", kind=each.kind, detail=each.detail)
+        if before and not lasting:
+            self._log.info("fleet_agrees", replicas=len(live))
+
+    def nudge(self, what: str) -> None:
+        """Ask all other replicas to look again at a source."""
+        self._store.nudge(what)
+
+    @property
+    def unproven_seconds(self) -> float:
+        """How long ago this replica last knew that it holds the store's newest state."""
+        return time.monotonic() - (self.health.confirmed_at or self._started)
+
+
+def _gone(ack: ReplicaAck) -> ReplicaAck:
+    if ack.state == "applied":
+        return ack
+    return ReplicaAck(replica=ack.replica, boot=ack.boot, state="gone")
+
+
+def _nobody(_: tuple[Replica, ...]) -> None:
+    """Take the place of a listener that is not there yet."""
+
+
+def _nothing(_: str) -> None:
+    """Take the place of a listener that is not there yet."""
