@@ -62,6 +62,15 @@ class FlagFeed(Protocol):
     def refetch(self) -> None:
         """Fetch now; asked again meanwhile, once more after that."""
 
+    def accept(self) -> None:
+        """Fetch now and take the answer even if it is older or lost flags: an operator says so."""
+
+    def reread(self) -> None:
+        """Read what is held again: the names in routes.yaml are others."""
+
+    async def attribute(self, news: FeedNews) -> FeedNews:
+        """The same news with who made the change, within 2 s and as far as known; never raises."""
+
     async def set_percent(self, scope: str, basis_points: int) -> None:
         """Write a percentage through. Raises `FlagSourceError` that says where to do it by hand."""
 

@@ -1,0 +1,432 @@
+"""The Unleash feed: when to fetch, what is held, who is told. What an answer means: answers.py."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from flags.feed import FeedHealth, FeedListener, FeedNews
+from flags.provider import NOTHING_SAID, FlagSourceError, FlagState
+from flags.scope import group_of, route_of
+from flags.unleash.admin_api import AdminApi
+from flags.unleash.answers import EPOCH, Held, Judged, Names, Outcome, judge, read, read_again
+from flags.unleash.connection import INSTALL, UnleashConnection, missing_extra
+from flags.unleash.events import Author, Event, author_of
+from flags.unleash.features import FeaturesError, read_features
+from flags.unleash.flag_state import our_flags
+from flags.unleash.last_good import LastGood
+from flags.unleash.reporter import Reporter, Usage
+
+if TYPE_CHECKING:
+    # It loads the official client, which is an extra and takes a third of a second.
+    from flags.unleash.client import Client
+
+__all__ = ["Names", "UnleashFeed"]
+
+_JITTER: Final = 0.2
+# After a word that Unleash has changed: it serves the change on a tick of one second.
+_HURRY_SECONDS: Final = 3.0
+_HURRY_STEPS: Final = (0.03, 0.06, 0.12, 0.2, 0.3)
+# Refused credentials do not mend themselves from one second to the next.
+_REFUSED_FACTOR: Final = 3.0
+# Larger answers are read in a thread, so that a rollback does not wait for one.
+_LARGE: Final = 64 * 1024
+_ATTRIBUTION_SECONDS: Final = 2.0
+_CLOSING_SECONDS: Final = 0.4
+_REMEMBERED: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """Between which of Unleash's revisions something changed, and on which flags."""
+
+    after: int
+    upto: int
+    flags: frozenset[str]
+
+
+class UnleashFeed:
+    """Flags from Unleash, as a FlagFeed."""
+
+    name = "unleash"
+
+    def __init__(
+        self,
+        connection: UnleashConnection,
+        *,
+        names: Callable[[], Names],
+        last_good: Path,
+        newest: int = 0,
+        usage: Usage | None = None,
+    ) -> None:
+        """`newest` is the newest revision that the latch knows of this source.
+
+        `usage` counts how often each flag was on and off.
+        """
+        self.connection = connection
+        # How often a fetch ended how.
+        self.fetches = dict.fromkeys((*(o.value for o in Outcome), "failed"), 0)
+        self.health = FeedHealth(state="starting", detail="Unleash has not answered yet")
+        self._names = names
+        self._newest = newest
+        self._last_good = LastGood(
+            last_good, api=connection.api, environment=connection.environment
+        )
+        self._admin = AdminApi(connection)
+        self._reporter = None if usage is None else Reporter(usage)
+        self._listener: FeedListener | None = None
+        self._held: Held | None = None
+        self._told: FlagState = NOTHING_SAID
+        self._disk_problem = ""
+        # Only that of an answer that was taken: an unchanged answer then confirms what is held.
+        self._etag = ""
+        self._full_at = 0.0
+        self._accept = False
+        self._registered = False
+        self._wake = asyncio.Event()
+        self._hurry_until = 0.0
+        self._hurry_step = 0
+        self._awaited = 0
+        self._others_know = False
+        self._looked = asyncio.Condition()
+        self._events: deque[Event] = deque(maxlen=_REMEMBERED)
+        self._changes: dict[int, _Change] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._client: Client | None = None
+
+    # What the supervisor calls.
+
+    def start(self, listener: FeedListener) -> None:
+        """Tell what the disk kept, at once, then begin to fetch; never waits, never raises."""
+        self._listener = listener
+        self._from_disk()
+        self._tell_health(self.health)
+        self._spawn(self._poll(), "unleash-poll")
+
+    def refetch(self) -> None:
+        """Fetch now, and again shortly: Unleash serves a change up to a second after it."""
+        self._others_know = True
+        self._hurry()
+
+    def accept(self) -> None:
+        """Fetch now, and take the answer even if it is older or lost flags: an operator says so."""
+        self._accept = True
+        self._full_at = 0.0
+        self._hurry()
+
+    def reread(self) -> None:
+        """Read what is held again: the names in routes.yaml are others."""
+        if self._held is None:
+            return
+        self._held = read_again(self._held, self._names())
+        self._tell(self._held.state, Author())
+        self._tell_health(self._health_of(self._held))
+
+    def heard(self, event: Event | None) -> None:
+        """The webhook says that Unleash has changed: fetch until that is seen, and tell others."""
+        if event is not None:
+            self._events.append(event)
+            environment = self.connection.environment
+            if not event.environment or event.environment == environment:
+                self._awaited = max(self._awaited, event.id)
+        # A change that is in no environment leaves the ETag as it is.
+        self._full_at = 0.0
+        self._hurry()
+        if self._listener is not None:
+            self._others_know = True
+            self._listener.on_changed_elsewhere()
+
+    async def set_percent(self, scope: str, basis_points: int) -> None:
+        """Write a percentage through, and wait until Unleash serves it (<= 3 s).
+
+        Raises FlagSourceError that says where to do it by hand.
+        """
+        await self._admin.set_percent(scope, basis_points, self._environment)
+        self._full_at = 0.0
+        self._hurry()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_HURRY_SECONDS), self._looked:
+                await self._looked.wait_for(lambda: self._said(scope) == basis_points)
+
+    async def attribute(self, news: FeedNews) -> FeedNews:
+        """The same news with who made the change, as far as Unleash can tell; never raises."""
+        change = self._changes.get(news.state.revision)
+        if news.event or change is None or not self.connection.admin_token:
+            return news
+        try:
+            async with asyncio.timeout(_ATTRIBUTION_SECONDS):
+                self._events.extend(reversed(await self._admin.events()))
+        except (FlagSourceError, TimeoutError):
+            return news
+        author = self._author(change)
+        return replace(news, who=author.who, event=author.event)
+
+    async def close(self) -> None:
+        """Let go of everything, within a second."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        client, self._client = self._client, None
+        if client is None:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSING_SECONDS):
+                if self._reporter is not None and self._registered:
+                    await self._reporter.report(client)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSING_SECONDS):
+                await client.close()
+
+    # The disk.
+
+    def _from_disk(self) -> None:
+        kept, self._disk_problem = self._last_good.load()
+        if kept is None:
+            return
+        connection = self.connection
+        self._newest = max(self._newest, kept.revision)
+        if kept.environment != connection.environment:
+            # Flags of another environment say nothing of this one, and its revisions neither.
+            self._newest = _next_epoch(self._newest)
+            return
+        try:
+            features = read_features(kept.answer)
+        except FeaturesError as error:
+            self._disk_problem = f"what was kept of Unleash is {error}"
+            return
+        self._held = read(
+            kept.answer, features, self._names(), revision=kept.revision, before=kept.held
+        )
+        if kept.api != connection.api:
+            self._newest = _next_epoch(self._newest)
+        self.health = replace(
+            self.health,
+            from_disk=True,
+            held=self._held.silent,
+            problems=_problems(self._held),
+        )
+        self._tell(self._held.state, Author())
+
+    async def _keep(self, held: Held) -> None:
+        self._disk_problem = await asyncio.to_thread(self._last_good.save, held)
+
+    # Fetching.
+
+    async def _poll(self) -> None:
+        missing = missing_extra()
+        if missing:
+            self._tell_health(replace(self.health, state="down", detail=missing))
+            return
+        try:
+            module = await asyncio.to_thread(importlib.import_module, "flags.unleash.client")
+            self._client = client = module.Client(self.connection)
+        except (ImportError, OSError, RuntimeError, AttributeError, TypeError) as error:
+            # Its engine is a library of the platform, and its insides are not promised.
+            detail = f"the Unleash client cannot be used ({error}): {INSTALL}"
+            self._tell_health(replace(self.health, state="down", detail=detail))
+            return
+        if self._reporter is not None:
+            self._spawn(self._report(self._reporter, client), "unleash-report")
+        while True:
+            self._wake.clear()
+            try:
+                await self._look(client)
+            except Exception as error:  # noqa: BLE001 - a defect may not end the polling in silence
+                self.fetches["failed"] += 1
+                detail = f"an answer of Unleash met a defect: {error!r}"
+                self._tell_health(replace(self.health, state="rejected", detail=detail))
+            async with self._looked:
+                self._looked.notify_all()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._pause()):
+                    await self._wake.wait()
+
+    async def _look(self, client: Client) -> None:
+        from flags.unleash.client import FetchError
+
+        now = time.monotonic()
+        accept, self._accept = self._accept, False
+        full = now - self._full_at >= self.connection.full_fetch or self._full_at == 0.0
+        try:
+            answer = await client.fetch("" if full else self._etag)
+        except FetchError as error:
+            self.fetches["failed"] += 1
+            self._accept = accept
+            state = "refused" if error.credentials else "down"
+            self._tell_health(replace(self.health, state=state, detail=str(error)))
+            return
+        if full:
+            self._full_at = now
+        if answer.text is None:
+            self.fetches[Outcome.UNCHANGED] += 1
+            if self._held is not None:
+                self._confirmed(self._held)
+            return
+        judged = await self._judge(answer.text, accept)
+        self.fetches[judged.outcome] += 1
+        if judged.reason or judged.held is None:
+            self._refused(judged)
+            return
+        self._etag = answer.etag
+        self._take(judged.held)
+        if judged.outcome is Outcome.CHANGED:
+            await self._keep(judged.held)
+        self._confirmed(judged.held)
+        if not self._registered:
+            self._registered = await client.register()
+
+    async def _judge(self, text: str, accept: bool) -> Judged:
+        held, names, newest = self._held, self._names(), self._newest
+
+        def judged() -> Judged:
+            return judge(held, text, names, newest=newest, accept=accept)
+
+        return judged() if len(text) < _LARGE else await asyncio.to_thread(judged)
+
+    def _take(self, held: Held) -> None:
+        before, self._held = self._held, held
+        revision = held.state.revision
+        self._newest = max(self._newest, revision)
+        if held.state == self._told:
+            return
+        change = _change(before, held)
+        if change is not None:
+            self._changes[revision] = change
+            while len(self._changes) > _REMEMBERED:
+                del self._changes[next(iter(self._changes))]
+        self._tell(held.state, Author() if change is None else self._author(change))
+        if self._listener is not None and not self._others_know:
+            self._listener.on_changed_elsewhere()
+        self._others_know = False
+
+    def _refused(self, judged: Judged) -> None:
+        # A refused answer confirms nothing, so the clock of staleness goes on. What it says is told
+        # only where it rolls back, which makes it newer.
+        if judged.state.revision > self._told.revision:
+            self._tell(judged.state, Author())
+        self._tell_health(replace(self.health, state="rejected", detail=judged.reason))
+
+    def _confirmed(self, held: Held) -> None:
+        if self.health.state == "down":
+            # It may be another one than before.
+            self._registered = False
+        self._tell_health(self._health_of(held, confirmed_at=time.monotonic()))
+
+    def _pause(self) -> float:
+        awaiting = self._awaited > self._theirs
+        now = time.monotonic()
+        if now < self._hurry_until and (awaiting or self._hurry_step < len(_HURRY_STEPS)):
+            pause = _HURRY_STEPS[min(self._hurry_step, len(_HURRY_STEPS) - 1)]
+            self._hurry_step += 1
+            return pause
+        self._others_know = False
+        self._awaited = 0
+        poll = self.connection.poll * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 -- spreads replicas
+        return poll * (_REFUSED_FACTOR if self.health.state == "refused" else 1.0)
+
+    def _hurry(self) -> None:
+        self._hurry_until = time.monotonic() + _HURRY_SECONDS
+        self._hurry_step = 0
+        self._wake.set()
+
+    # Reporting.
+
+    async def _report(self, reporter: Reporter, client: Client) -> None:
+        while True:
+            await asyncio.sleep(
+                self.connection.report * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 -- spreads replicas
+            )
+            if self._registered:
+                await reporter.report(client)
+
+    # Telling.
+
+    def _tell(self, state: FlagState, author: Author) -> None:
+        self._told = state
+        if self._listener is not None:
+            self._listener.on_flags(FeedNews(state=state, who=author.who, event=author.event))
+
+    def _tell_health(self, health: FeedHealth) -> None:
+        self.health = health
+        if self._disk_problem:
+            health = replace(health, problems=(*health.problems, self._disk_problem))
+        if self._listener is not None:
+            self._listener.on_health(health)
+
+    def _health_of(self, held: Held, *, confirmed_at: float | None = None) -> FeedHealth:
+        return FeedHealth(
+            state="ok" if confirmed_at else self.health.state,
+            detail="" if confirmed_at else self.health.detail,
+            confirmed_at=confirmed_at or self.health.confirmed_at,
+            from_disk=self.health.from_disk and not confirmed_at,
+            held=held.silent,
+            problems=_problems(held),
+        )
+
+    def _author(self, change: _Change) -> Author:
+        return author_of(
+            self._events, change.flags, self._environment, after=change.after, upto=change.upto
+        )
+
+    @property
+    def _theirs(self) -> int:
+        return 0 if self._held is None else self._held.features.revision
+
+    @property
+    def _environment(self) -> str:
+        said = "" if self._held is None else self._held.features.environment
+        return said or self.connection.environment
+
+    def _said(self, scope: str) -> int | None:
+        if self._held is None:
+            return None
+        group, route = group_of(scope), route_of(scope)
+        state = self._held.state
+        flag = state.groups.get(group) if group else state.routes.get(route or "")
+        return None if flag is None else flag.basis_points
+
+    def _spawn(self, work: Coroutine[object, object, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _next_epoch(revision: int) -> int:
+    return (revision // EPOCH + 1) * EPOCH
+
+
+def _problems(held: Held) -> tuple[str, ...]:
+    return (
+        *(f"{each.flag}: {each.message}" for each in held.complaints),
+        *(
+            f"Unleash has no flag for {scope} any more, so what it said last holds: bring it back"
+            " and set it to 0 %"
+            for scope in held.silent
+        ),
+    )
+
+
+def _change(before: Held | None, now: Held) -> _Change | None:
+    """What to ask the events for; None where nothing was held before."""
+    if before is None:
+        return None
+    rules, old = now.features.rules, before.features.rules
+    ours = our_flags(before.features) | our_flags(now.features)
+    changed = {name for name in ours if old.get(name) != rules.get(name)}
+    parents = {
+        parent.flag
+        for name in changed
+        for parent in (
+            *(old[name].parents if name in old else ()),
+            *(rules[name].parents if name in rules else ()),
+        )
+    }
+    return _Change(before.features.revision, now.features.revision, frozenset(changed | parents))
