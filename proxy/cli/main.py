@@ -27,6 +27,7 @@ COMMANDS = (
     ("reload", "reload", "read routes.yaml and the flag file again"),
     ("check", "check", "lint routes.yaml"),
     ("test", "test_routes", "run the tests: block of routes.yaml"),
+    ("diff", "diff.command", "tell which requests a change of routes or flags would move"),
     ("compare", "compare", "compare two answers that are kept in files"),
     ("conform", "conform", "send cases to both sides and compare the answers"),
     ("schema", "schema", "print the JSON schema of routes.yaml"),

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from proxy.replay.log_line import BadLine, OtherLine, read_log_line
 from proxy.replay.logged_request import LoggedRequest
@@ -100,7 +100,7 @@ def _lines(name: str) -> Iterator[str | None]:
     try:
         if name == "-":
             # stdin may be anything that reads; the reader around it may not close it.
-            reader = io.BufferedReader(sys.stdin.buffer)  # type: ignore[arg-type]  # not raw: reads
+            reader: io.BufferedReader = io.BufferedReader(cast(io.RawIOBase, sys.stdin.buffer))
             try:
                 yield from _unpacked(reader)
             finally:

@@ -1,0 +1,1 @@
+"""figway diff: what a change of routes or flags would do, before it is made."""
