@@ -239,6 +239,15 @@ def test_the_containers_listen_where_routes_yaml_looks() -> None:
     assert upstreams["catalog"]["urls"] == [f"http://{host}:{port}"]
 
 
+def test_the_image_has_what_a_fleet_needs() -> None:
+    """Its requirements are read from pyproject.toml, by the same names."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    text = (ROOT / "Dockerfile").read_text()
+    [extra] = re.findall(r"p\['optional-dependencies'\]\['(\w+)'\]", text)
+    assert any(line.startswith("UnleashClient") for line in project["optional-dependencies"][extra])
+    assert any(line.startswith("redis>") for line in project["dependencies"])
+
+
 def test_the_catalog_image_has_the_versions_of_the_project() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = [d for d in project["dependencies"] if d.startswith(("aiohttp", "pydantic"))]
