@@ -12,7 +12,19 @@ from pydantic import Field, StringConstraints
 from flags.latch import Source
 from proxy.admin.answer import answer
 from proxy.admin.body import read, typed
-from proxy.admin.fields import PATIENCE, Name, Number, Reason, Wait, Who, acting, refusal
+from proxy.admin.fields import (
+    PATIENCE,
+    Name,
+    Number,
+    Reason,
+    Ticket,
+    Wait,
+    Who,
+    acting,
+    refusal,
+    seen_revision,
+    tag,
+)
 from proxy.admin.problem import AdminError
 from proxy.config.typed_request import typed_request
 from proxy.routing.explain_text import render
@@ -32,6 +44,7 @@ class SwitchRequest:
     scope: Name
     reason: Reason
     actor: Who = ""
+    ticket: Ticket = ""
     wait_seconds: Wait = PATIENCE
 
 
@@ -43,6 +56,7 @@ class PercentRequest:
     percent: Number
     reason: Reason
     actor: Who = ""
+    ticket: Ticket = ""
     wait_seconds: Wait = PATIENCE
 
 
@@ -51,6 +65,7 @@ class ReloadRequest:
     """Body of reload."""
 
     actor: Who = ""
+    ticket: Ticket = ""
     wait_seconds: Wait = PATIENCE
 
 
@@ -92,7 +107,8 @@ class Api:
 
     async def status(self, _: web.Request) -> web.Response:
         """GET /api/v1/status."""
-        return answer(asdict(self._report.status()))
+        status = self._report.status()
+        return answer(asdict(status), tag(self._control.revision))
 
     async def list_routes(self, _: web.Request) -> web.Response:
         """GET /api/v1/routes."""
@@ -102,7 +118,8 @@ class Api:
                 "revision": control.revision,
                 "config_revision": control.file.revision,
                 "routes": [asdict(route) for route in control.routes()],
-            }
+            },
+            tag(control.revision),
         )
 
     async def explain(self, request: web.Request) -> web.Response:
@@ -129,13 +146,14 @@ class Api:
             done = await self._control.rollbacks.begin(
                 asked.scope,
                 source=Source.COMMAND,
-                actor=acting(request, asked.actor),
+                actor=acting(request, asked.actor, asked.ticket),
                 reason=asked.reason,
                 patience=float(asked.wait_seconds),
+                seen=seen_revision(request),
             )
         except Refused as refused:
             raise refusal(refused) from None
-        return answer(asdict(done))
+        return answer(asdict(done), tag(done.revision))
 
     async def resume(self, request: web.Request) -> web.Response:
         """POST /api/v1/resume."""
@@ -143,13 +161,14 @@ class Api:
         try:
             done = await self._control.rollbacks.end(
                 asked.scope,
-                actor=acting(request, asked.actor),
+                actor=acting(request, asked.actor, asked.ticket),
                 reason=asked.reason,
                 patience=float(asked.wait_seconds),
+                seen=seen_revision(request),
             )
         except Refused as refused:
             raise refusal(refused) from None
-        return answer(asdict(done))
+        return answer(asdict(done), tag(done.revision))
 
     async def percent(self, request: web.Request) -> web.Response:
         """POST /api/v1/percent."""
@@ -158,18 +177,19 @@ class Api:
             done = await self._control.percentages.set(
                 asked.name,
                 Decimal(asked.percent),
-                actor=acting(request, asked.actor),
+                actor=acting(request, asked.actor, asked.ticket),
                 reason=asked.reason,
                 patience=float(asked.wait_seconds),
+                seen=seen_revision(request),
             )
         except Refused as refused:
             raise refusal(refused) from None
-        return answer(asdict(done))
+        return answer(asdict(done), tag(done.revision))
 
     async def reload(self, request: web.Request) -> web.Response:
         """POST /api/v1/reload."""
         asked = await read(request, _RELOAD)
         done = await self._control.files.reload(
-            actor=acting(request, asked.actor), patience=float(asked.wait_seconds)
+            actor=acting(request, asked.actor, asked.ticket), patience=float(asked.wait_seconds)
         )
-        return answer(asdict(done))
+        return answer(asdict(done), tag(done.revision))

@@ -11,7 +11,8 @@ from structlog.typing import FilteringBoundLogger
 from proxy.admin.answer import answer
 from proxy.admin.api import Api
 from proxy.admin.body import MAX_BODY
-from proxy.admin.guard import Guard
+from proxy.admin.fields import PRINCIPAL
+from proxy.admin.guard import Asked, Guard
 from proxy.admin.openapi import document
 from proxy.admin.probes import Probes
 from proxy.admin.problem import AdminError, problem
@@ -35,7 +36,17 @@ def build(
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
-            guard.check(request.path, request.headers)
+            # The router's path: one row of the table of roles for what varies in it.
+            resource = request.match_info.route.resource
+            asked = Asked(
+                method=request.method,
+                path=request.path if resource is None else resource.canonical,
+                headers=request.headers,
+                remote=request.remote or "",
+            )
+            principal = guard.check(asked)
+            if principal is not None:
+                request[PRINCIPAL] = principal
             response = await handler(request)
         except AdminError as error:
             response = problem(error)

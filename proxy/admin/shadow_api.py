@@ -11,7 +11,7 @@ from pydantic import Field, StringConstraints
 
 from proxy.admin.answer import answer
 from proxy.admin.body import read, typed
-from proxy.admin.fields import PATIENCE, Name, Reason, Wait, Who, acting, refusal
+from proxy.admin.fields import PATIENCE, Name, Reason, Ticket, Wait, Who, acting, refusal, tag
 from proxy.admin.problem import AdminError
 from proxy.supervision.change import Refused
 from proxy.supervision.evidence_desk import EvidenceDesk
@@ -29,6 +29,7 @@ class ShadowSwitchRequest:
 
     reason: Reason = "none given"
     actor: Who = ""
+    ticket: Ticket = ""
     wait_seconds: Wait = PATIENCE
 
 
@@ -153,23 +154,23 @@ class ShadowApi:
         """POST /api/v1/shadow/pause."""
         asked = await read(request, _SWITCH)
         done = await self._switch.pause(
-            actor=acting(request, asked.actor),
+            actor=acting(request, asked.actor, asked.ticket),
             reason=asked.reason,
             patience=float(asked.wait_seconds),
         )
-        return answer(asdict(done))
+        return answer(asdict(done), tag(done.revision))
 
     async def resume(self, request: web.Request) -> web.Response:
         """POST /api/v1/shadow/resume."""
         asked = await read(request, _SWITCH)
         done = await _done(
             self._switch.resume(
-                actor=acting(request, asked.actor),
+                actor=acting(request, asked.actor, asked.ticket),
                 reason=asked.reason,
                 patience=float(asked.wait_seconds),
             )
         )
-        return answer(asdict(done))
+        return answer(asdict(done), tag(done.revision))
 
 
 async def _done(question: Awaitable[Result]) -> Result:

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import stat
+import time
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -27,6 +28,8 @@ from proxy.supervision.audit_files import head_of, keep_head, rotated, rotated_n
 ROTATE_BYTES = 16 * MIB
 # Entries that wait in memory for a disk that takes nothing; beyond it the oldest are only counted.
 MAX_OWED = 1000
+# How long a disk that took nothing is not asked again by what is written next.
+RETRY_SECONDS = 0.5
 
 # fmt: off
 Via = Literal[
@@ -104,8 +107,16 @@ class Audit:
     It is opened for every write, so that it may be rotated from outside by renaming it.
     """
 
-    def __init__(self, path: Path, *, rotate_bytes: int = ROTATE_BYTES) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        rotate_bytes: int = ROTATE_BYTES,
+        retry_seconds: float = RETRY_SECONDS,
+    ) -> None:
         self._path = path
+        self._retry_seconds = retry_seconds
+        self._failed_at = 0.0
         self._rotate_bytes = rotate_bytes
         # The newest line that is known to be on disk.
         self.last = START
@@ -126,7 +137,11 @@ class Audit:
         `unless_written` is the outcome that an entry gets which is owed: it was not made.
         """
         record = {"at": _now(), **entry.fields()}
-        why = self._write([*self._debts(), record])
+        if self.owed and time.monotonic() - self._failed_at < self._retry_seconds:
+            # All that is owed would be sealed once more, for the same answer.
+            why = self._why
+        else:
+            why = self._write([*self._debts(), record])
         if why:
             self._why = self._why or why
             owed = {**record, "outcome": unless_written} if unless_written else record
@@ -172,6 +187,7 @@ class Audit:
             finally:
                 os.close(handle)
         except OSError as error:
+            self._failed_at = time.monotonic()
             return f"{self._path}: cannot be written ({error.strerror or error})"
         self.last = link
         self._owed.clear()

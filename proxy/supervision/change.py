@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from proxy.fleet.spread import ALONE, Spread
 from proxy.supervision.crew import Ack, Acknowledgement, Missing
 
 
@@ -14,6 +15,8 @@ class Refusal(StrEnum):
     INVALID = "invalid"
     UNKNOWN = "unknown"
     CONFLICT = "conflict"
+    # Something has changed since the revision that was named.
+    STALE = "stale"
     UNAVAILABLE = "unavailable"
 
 
@@ -51,6 +54,7 @@ class Change:
     # The scope that was asked for is still rolled back by these sources.
     still_held: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    fleet: Spread = ALONE
 
 
 def change(
@@ -60,6 +64,7 @@ def change(
     changed: bool = True,
     still_held: tuple[str, ...] = (),
     warnings: tuple[str, ...] = (),
+    fleet: Spread = ALONE,
 ) -> Change:
     """A change from the workers' words."""
     return Change(
@@ -71,6 +76,7 @@ def change(
         changed=changed,
         still_held=still_held,
         warnings=warnings,
+        fleet=fleet,
     )
 
 

@@ -52,6 +52,7 @@ class Percentages:
         actor: Actor,
         reason: str,
         patience: float = PATIENCE_SECONDS,
+        seen: int | None = None,
     ) -> Change:
         """Set the flag of a route or group where flags come from. Raises Refused."""
         basis_points = to_basis_points(percent)
@@ -59,10 +60,13 @@ class Percentages:
         is_group = bool(members[0].group)
         scope = group_scope(name) if is_group else route_scope(name)
         async with self._writing:
+            self._publisher.check_seen(seen)
             before = self._state_of(members[0])
             await self._journal.announce(
                 "percent", scope, actor, reason, before, revision=self._publisher.revision
             )
+            # The disk took its time: somebody else may have been quicker.
+            self._publisher.check_seen(seen)
             try:
                 await asyncio.to_thread(
                     self._switches.write_percent, name, basis_points, is_group=is_group

@@ -1,8 +1,8 @@
 """Rollback and resume: what begins and ends them, in which order memory, workers and disk follow.
 
-What moves traffic to legacy is made in memory and sent to every worker before it is written down: a
-slow or full disk never delays a rollback. What moves traffic to the new side is written down first,
-and is not made if that fails.
+What moves traffic to legacy is written down first if the disk is quick, and is made in memory and
+sent to every worker whatever the disk does. What moves traffic to the new side is written down
+first, and is not made if that fails.
 """
 
 from __future__ import annotations
@@ -55,11 +55,18 @@ class Rollbacks:
         actor: Actor,
         reason: str,
         patience: float = PATIENCE_SECONDS,
+        seen: int | None = None,
     ) -> Change:
-        """Send a scope to legacy. Raises Refused for a scope that there is not, nothing else."""
+        """Send a scope to legacy. Raises Refused for a scope that there is not, nothing else.
+
+        Nothing but that something was changed since the revision `seen`, if one is named.
+        """
         self._check(scope)
+        self._publisher.check_seen(seen)
         before = self.state_of(scope)
+        revision = self._publisher.revision
         self._begun += 1
+        await self._journal.begin("rollback", scope, actor, reason, before, revision=revision)
         self._switches.hold(scope, source=source, actor=actor.who, reason=reason)
         publication = self._publisher.publish()
         # The disk works while the workers do.
@@ -84,10 +91,17 @@ class Rollbacks:
         return change(confirmed, self._switches.holds, warnings=tuple(warnings))
 
     async def end(
-        self, scope: str, *, actor: Actor, reason: str, patience: float = PATIENCE_SECONDS
+        self,
+        scope: str,
+        *,
+        actor: Actor,
+        reason: str,
+        patience: float = PATIENCE_SECONDS,
+        seen: int | None = None,
     ) -> Change:
         """End what commands, signals and the sentinel hold of a scope. Raises Refused."""
         self._check(scope)
+        self._publisher.check_seen(seen)
         switches = self._switches
         before = self.state_of(scope)
         standing = {(ALL, Source.SENTINEL)} if await self._sentinel_stands() else set()
@@ -99,6 +113,8 @@ class Rollbacks:
         await self._journal.announce(
             "resume", scope, actor, reason, before, revision=self._publisher.revision
         )
+        # The disk took its time: somebody else may have been quicker.
+        self._publisher.check_seen(seen)
         begun = self._begun
         resumed = switches.latch.resume(mark, standing=standing)
         if not await self._journal.keep_latch(patience, resumed.latch):

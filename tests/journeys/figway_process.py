@@ -181,9 +181,10 @@ class FigwayProcess:
         return total
 
     def audit(self) -> list[dict[str, Any]]:
-        """Every line of the audit."""
+        """Every change in the audit; not what it writes of itself."""
         path = self.state / "audit.jsonl"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        lines = path.read_text().splitlines() if path.exists() else []
+        return [entry for line in lines if (entry := json.loads(line))["scope"] != "audit"]
 
     # How it ends.
 

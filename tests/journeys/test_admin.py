@@ -323,7 +323,9 @@ def test_no_secret_and_no_raw_control_character_reaches_the_log(shop: Shop) -> N
     assert secret not in whole
     assert token not in whole + figway.err
     audit = Path(shop.folder / "state" / "audit.jsonl").read_bytes()
-    assert len(audit.splitlines()) == 1
+    assert [json.loads(line)["action"] for line in audit.splitlines()] == [
+        *("opened", "rollback", "rollback")
+    ]
     assert audit.rstrip(b"\n").isascii()
 
 

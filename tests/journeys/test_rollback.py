@@ -227,18 +227,19 @@ def test_the_command_says_what_it_did_and_the_audit_keeps_it(shop: Shop) -> None
     figway.run("resume", "--all", "--reason", "mended")
     entries = figway.audit()
     assert [(e["phase"], e["action"]) for e in entries] == [
+        ("begun", "rollback"),
         ("done", "rollback"),
         ("begun", "resume"),
         ("done", "resume"),
     ]
-    first = entries[0]
+    first = entries[1]
     assert first["scope"] == "all"
     assert first["via"] == "api"
     assert "@" in first["who"]
     assert (first["before"], first["after"]) == ("not rolled back", "rolled back by command")
     assert first["revision"] == done["revision"]
     assert first["acks"] == {str(ack["worker"]): ack["ms"] for ack in done["workers"]}
-    assert entries[2]["after"] == "not rolled back"
+    assert entries[3]["after"] == "not rolled back"
 
 
 def test_a_worker_that_does_not_confirm_is_named_and_the_command_fails(shop: Shop) -> None:
@@ -303,4 +304,4 @@ def test_a_hundred_flips_end_where_the_last_one_said(shop: Shop) -> None:
         assert side(figway) == "legacy"
         figway.api("/api/v1/resume", {"scope": "all", "reason": "storm"})
         assert side(figway) == "new"
-    assert len(figway.audit()) == 150
+    assert len(figway.audit()) == 200

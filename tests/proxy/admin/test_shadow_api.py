@@ -128,7 +128,7 @@ async def test_pause_and_resume_say_who_and_why(
     response = await client.post(f"/api/v1/shadow/{call}", json=body)
     assert response.status == 200
     assert (await response.json())["revision"] == 5
-    actor = Actor(who="ann", via="api")
+    actor = Actor(who="ann", via="api", credential="admin-token")
     assert fake.calls == [(call, (), {"actor": actor, "reason": "load test", "patience": 2.0})]
 
 

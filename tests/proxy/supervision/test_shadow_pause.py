@@ -103,7 +103,8 @@ class Desk:
         return PauseFile(self.directory.path / PAUSE).load(now=0.0)
 
     def lines(self) -> list[dict[str, object]]:
-        return [json.loads(line) for line in self.audit.read_text().splitlines()]
+        lines = map(json.loads, self.audit.read_text().splitlines())
+        return [line for line in lines if line["scope"] != "audit"]
 
 
 @pytest.fixture
@@ -154,7 +155,7 @@ async def test_a_second_pause_keeps_the_first_ones_start_and_reason(desk: Desk) 
 
 async def test_a_pause_survives_a_restart(desk: Desk) -> None:
     await pause(desk.switch())
-    again = Switches(desk.switches.path, desk.directory)
+    again = Switches(desk.switches.file.path, desk.directory)
     assert again.snapshot(2).shadow_paused
 
 
@@ -166,7 +167,7 @@ async def test_a_resume_is_announced_written_down_and_then_published(desk: Desk)
     assert desk.announced == ["shadow_resume shadow paused"]
     assert desk.published == [True, False]
     assert desk.kept() is None
-    assert not Switches(desk.switches.path, desk.directory).snapshot(3).shadow_paused
+    assert not Switches(desk.switches.file.path, desk.directory).snapshot(3).shadow_paused
     assert desk.lines()[-1]["after"] == "not paused"
 
 

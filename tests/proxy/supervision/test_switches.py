@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from flags.latch import Source
-from proxy.supervision.audit import Actor, Audit, Entry
 from proxy.supervision.state_directory import LAST_GOOD_FLAGS, StateDirectory
 from proxy.supervision.switches import Switches
 
@@ -32,7 +31,7 @@ def path(tmp_path: Path) -> Path:
 
 def test_the_file_is_the_origin_when_it_is_sound(path: Path, directory: StateDirectory) -> None:
     switches = Switches(path, directory)
-    assert (switches.origin, switches.problems) == ("file", ())
+    assert (switches.file.origin, switches.file.problems) == ("file", ())
     snapshot = switches.snapshot(5)
     assert snapshot.revision == 5
     assert dict(snapshot.route_basis_points) == {"r": 1250}
@@ -43,13 +42,13 @@ def test_the_file_is_the_origin_when_it_is_sound(path: Path, directory: StateDir
 def test_what_was_kept_holds_when_the_file_is_lost_or_garbled(
     path: Path, directory: StateDirectory, content: str | None
 ) -> None:
-    assert Switches(path, directory).keep_good() == ""
+    assert Switches(path, directory).file.keep_good() == ""
     path.unlink()
     if content is not None:
         path.write_text(content)
     switches = Switches(path, directory)
-    assert switches.origin == "last_good"
-    assert switches.problems
+    assert switches.file.origin == "last_good"
+    assert switches.file.problems
     assert dict(switches.snapshot(1).route_basis_points) == {"r": 1250}
 
 
@@ -67,12 +66,12 @@ def test_what_was_kept_is_not_believed_when_it_is_damaged(
     path: Path, directory: StateDirectory, damage: object
 ) -> None:
     assert callable(damage)
-    Switches(path, directory).keep_good()
+    Switches(path, directory).file.keep_good()
     kept = directory.path / LAST_GOOD_FLAGS
     kept.write_bytes(damage(kept.read_bytes()))
     path.unlink()
     switches = Switches(path, directory)
-    assert switches.origin == "nothing"
+    assert switches.file.origin == "nothing"
     assert dict(switches.snapshot(1).route_basis_points) == {}
 
 
@@ -91,9 +90,9 @@ def test_a_rollback_survives_with_its_reason(path: Path, directory: StateDirecto
 def test_a_touched_file_is_no_news(path: Path, directory: StateDirectory) -> None:
     switches = Switches(path, directory)
     path.write_text("# a comment\n" + FLAGS)
-    assert not switches.use(switches.read())
+    assert not switches.use_file(switches.file.read())
     path.write_text(FLAGS.replace("7", "8"))
-    assert switches.use(switches.read())
+    assert switches.use_file(switches.file.read())
 
 
 @pytest.mark.parametrize("content", [FLAGS, "rollback: false\n"], ids=["again", "changed"])
@@ -108,33 +107,5 @@ def test_a_rollback_of_a_clock_that_was_ahead_ends_when_its_flag_is_saved_again(
     switches = Switches(path, directory)
     assert switches.snapshot(1).rollback_all
     path.write_text(content)
-    assert switches.use(switches.read())
+    assert switches.use_file(switches.file.read())
     assert not switches.snapshot(2).rollback_all
-
-
-ENTRY = Entry(
-    phase="done",
-    action="rollback",
-    scope="all",
-    actor=Actor(who="me", via="api"),
-    reason="line\nbreak",
-    before="",
-    after="",
-    revision=1,
-)
-
-
-def test_the_audit_is_only_appended_and_may_be_rotated(tmp_path: Path) -> None:
-    audit = Audit(tmp_path / "audit.jsonl")
-    assert audit.append(ENTRY) == ""
-    (tmp_path / "audit.jsonl").rename(tmp_path / "audit.1")
-    assert audit.append(ENTRY) == ""
-    assert audit.append(ENTRY) == ""
-    assert len((tmp_path / "audit.1").read_text().splitlines()) == 1
-    assert len((tmp_path / "audit.jsonl").read_text().splitlines()) == 2
-    assert (tmp_path / "audit.jsonl").stat().st_mode & 0o777 == 0o600
-
-
-@pytest.mark.parametrize("path", ["/dev/full", "/proc/nowhere/audit.jsonl"])
-def test_an_audit_that_cannot_be_written_says_so_and_does_not_raise(path: str) -> None:
-    assert path in Audit(Path(path)).append(ENTRY)
