@@ -44,7 +44,10 @@ class Reason(StrEnum):
     REWRITE_VALUE_MISSING = "rewrite_value_missing"
     COHORT_NEVER = "cohort_never"
     COHORT_ALWAYS = "cohort_always"
+    # A flag that one percentage cannot say: a strategy of it lets this request in, or none does.
+    FLAG_ON = "flag_on"
     NO_STICKY_KEY = "no_sticky_key"
+    FLAG_OFF = "flag_off"
     BUCKET_IN = "bucket_in"
     BUCKET_OUT = "bucket_out"
     LIVE = "live"

@@ -24,6 +24,7 @@ def typed_request(
     client_ip: str,
     device_id: str = "",
     cookie_name: str,
+    moment: float = 0.0,
 ) -> PlainFacts:
     """Return the facts of a request. Raises ValueError, which names what no request can have."""
     return PlainFacts.of(
@@ -36,6 +37,7 @@ def typed_request(
         client_ip=_checked("client_ip", client_address, client_ip),
         device_id=_checked("device_id", _device_id, device_id) or None,
         cookie_name=cookie_name,
+        moment=moment,
     )
 
 

@@ -139,10 +139,11 @@ def without(fields: Fields, names: frozenset[bytes] | set[bytes]) -> Fields:
 
 def values(fields: Fields, name: bytes) -> list[bytes]:
     """All values of the field with this lower-case name, in order."""
+    size = len(name)
     return [
-        fields[index + 2]
-        for index in range(0, len(fields), STRIDE)
-        if fields[index].lower() == name
+        value
+        for sent, value in zip(fields[::STRIDE], fields[2::STRIDE], strict=True)
+        if len(sent) == size and sent.lower() == name
     ]
 
 

@@ -8,7 +8,7 @@ body, in HTTP/1.1), so the same bytes need not be parsed, sorted and joined agai
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from proxy.http1.fields import Fields
@@ -37,6 +37,11 @@ class KnownHead:
     has_authorization: bool
     # See `Request.special_use`; None until somebody asks.
     special_use: str | None = None
+    # Fields and cookies that rules asked for; their names come from routes.yaml, so they are few.
+    headers: dict[str, str | None] = field(default_factory=dict)
+    cookies: dict[str, str | None] = field(default_factory=dict)
+    # See `RequestFacts.answers`.
+    answers: dict[object, bool] = field(default_factory=dict)
 
 
 class KnownHeads:

@@ -142,8 +142,27 @@ class Request:
         # What the header section meant before, if it was recalled.
         self.known: KnownHead | None = None
 
+    @property
+    def moment(self) -> float:
+        """When it came, in seconds since the epoch, to a tenth of a second or so."""
+        return self.wire.moment
+
+    @property
+    def answers(self) -> dict[object, bool] | None:
+        """See `RequestFacts.answers`: kept with the head that is known, if it has an identity."""
+        known = self.known
+        return known.answers if known is not None and known.device_id else None
+
     def header(self, name: str) -> str | None:
         """Value of a field by lower-case name; several lines are joined (RFC 9110, 5.3)."""
+        if self.known is None:
+            return self._read_header(name)
+        read = self.known.headers
+        if name not in read:
+            read[name] = self._read_header(name)
+        return read[name]
+
+    def _read_header(self, name: str) -> str | None:
         found = values(self.fields, name.encode("latin-1"))
         if not found:
             return None
@@ -154,7 +173,12 @@ class Request:
         line = self.cookie_line
         if line is None:
             return None
-        return read_cookie(line.decode("latin-1"), name)
+        if self.known is None:
+            return read_cookie(line.decode("latin-1"), name)
+        read = self.known.cookies
+        if name not in read:
+            read[name] = read_cookie(line.decode("latin-1"), name)
+        return read[name]
 
     def device_id(self) -> str:
         """The identity cookie's value, or one minted for this client to keep."""

@@ -61,6 +61,8 @@ class Wire:
         self.clients: set[ClientConnection] = set()
         self.per_address: dict[str, int] = {}
         self.upstreams: set[UpstreamConnection] = set()
+        # Wall time, seconds since the epoch; moves with `now`.
+        self.moment = time.time()
         # Counters; `Worker` reads them into a TallySnapshot.
         self.accepted = 0
         self.in_flight = 0
@@ -104,6 +106,7 @@ class Wire:
         # been read yet.
         self.now += min(clock - self._swept_at, _LONGEST_STEP)
         self._swept_at = clock
+        self.moment = time.time()
         now = self.now
         connections: tuple[ClientConnection | UpstreamConnection, ...]
         connections = (*self.upstreams, *self.clients)

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Final
 
 from flags.evaluate import BASIS_POINTS
+from flags.scope import group_scope, route_scope
 from proxy.routing.cohort import Cohort
 from proxy.routing.criteria import Criterion
 from proxy.routing.facts import RequestFacts
@@ -35,10 +36,12 @@ class Decision:
 
 
 # Reasons that come with a response from the new side when the flags or Git put it there.
-_TO_NEW: Final = frozenset({Reason.COMPLETE, Reason.COHORT_ALWAYS, Reason.BUCKET_IN, Reason.LIVE})
+_TO_NEW: Final = frozenset(
+    {Reason.COMPLETE, Reason.COHORT_ALWAYS, Reason.FLAG_ON, Reason.BUCKET_IN, Reason.LIVE}
+)
 # Reasons after which a canary's legacy response may be compared. Not after a rollback, which stops
 # everything toward the new side, and not for a cohort that must never reach it.
-_SHADOWED_CANARY: Final = frozenset({Reason.NO_STICKY_KEY, Reason.BUCKET_OUT})
+_SHADOWED_CANARY: Final = frozenset({Reason.NO_STICKY_KEY, Reason.FLAG_OFF, Reason.BUCKET_OUT})
 
 
 # Made after the pure decision, where a request for the new side cannot go there.
@@ -82,6 +85,10 @@ class CompiledRoute:
     always: Cohort | None
 
     id: str
+    # The scope that the flag speaks for, and what it comes to where a rule says it.
+    scope: str
+    flag_on: Decision
+    flag_off: Decision
     rollback_all: Decision
     # Every decision this route can come to, here or at dispatch.
     by_reason: MappingProxyType[Reason, Decision]
@@ -126,6 +133,9 @@ def compile_route(
         settled=settled,
         group=route.group,
         id=route.id,
+        scope=intern(group_scope(route.group)) if route.group else route_scope(route.id),
+        flag_on=always_so or by_reason[Reason.FLAG_ON],
+        flag_off=always_so or by_reason[Reason.FLAG_OFF],
         parked=parked,
         never=never,
         always=always,
@@ -172,7 +182,8 @@ def _reasons(route: Route, stage: Stage, rewriter: Rewriter | None) -> set[Reaso
         return reasons | {Reason.STAGE_LEGACY}
     if stage is Stage.SHADOW:
         return reasons | {Reason.STAGE_SHADOW}
-    reasons |= {Reason.BUCKET_IN, Reason.BUCKET_OUT, *lacking, *_AT_DISPATCH}
+    reasons |= {Reason.FLAG_ON, Reason.FLAG_OFF, Reason.BUCKET_IN, Reason.BUCKET_OUT}
+    reasons |= lacking | _AT_DISPATCH
     if stage is Stage.LIVE:
         reasons.add(Reason.LIVE)
     if route.always:

@@ -27,6 +27,10 @@ def decide(table: RouteTable, flags: FlagSnapshot, facts: RequestFacts) -> Decis
         if decision is not None:
             return decision
 
+    if flags.rules:
+        decision = _by_rule(table, route, flags, facts)
+        if decision is not None:
+            return decision
     said = flags.group_basis_points if route.group else flags.route_basis_points
     if route.live:
         threshold = said.get(route.flag, BASIS_POINTS)
@@ -68,6 +72,20 @@ def _by_policy(route: CompiledRoute, flags: FlagSnapshot, facts: RequestFacts) -
     if route.always is not None and route.always.holding(facts) is not None:
         return route.by_reason[Reason.COHORT_ALWAYS]
     return None
+
+
+def _by_rule(
+    table: RouteTable, route: CompiledRoute, flags: FlagSnapshot, facts: RequestFacts
+) -> Decision | None:
+    """What a flag says that no percentage can say; None when the flag is not of that kind."""
+    rule = flags.rules.get(route.scope)
+    if rule is None:
+        return None
+    if table.rules.admission(route, rule).admits(facts):
+        return route.flag_on
+    if route.sticky is not None and route.sticky(facts) is None:
+        return route.by_reason[Reason.NO_STICKY_KEY]
+    return route.flag_off
 
 
 def _rolled_back(route: CompiledRoute, flags: FlagSnapshot) -> Decision | None:

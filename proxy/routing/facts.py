@@ -42,6 +42,17 @@ class RequestFacts(Protocol):
     def client_ip(self) -> str:
         """The address the request came from, after the trusted proxies."""
 
+    @property
+    def moment(self) -> float:
+        """When it came, in seconds since the epoch, to a fraction of a second."""
+
+    @property
+    def answers(self) -> dict[object, bool] | None:
+        """What questions said before of requests with the very same header section and device id.
+
+        None where nothing is kept.
+        """
+
     def header(self, name: str) -> str | None:
         """The field's value; the name is lower case.
 
@@ -100,6 +111,7 @@ class PlainFacts:
     query: str = ""
     has_query: bool = False
     client_ip: str = "192.0.2.1"
+    moment: float = 0.0
     # Names in lower case, lines of one field already joined.
     headers: tuple[tuple[str, str], ...] = ()
     device: str = UNKNOWN_DEVICE
@@ -114,6 +126,7 @@ class PlainFacts:
         client_ip: str = "192.0.2.1",
         device_id: str | None = None,
         cookie_name: str = "figway_id",
+        moment: float = 0.0,
     ) -> PlainFacts:
         """Read a method and an absolute URL or an origin-form target.
 
@@ -144,9 +157,15 @@ class PlainFacts:
             query=query,
             has_query=has_query,
             client_ip=client_ip,
+            moment=moment,
             headers=tuple(joined.items()),
             device=device_id,
         )
+
+    @property
+    def answers(self) -> None:
+        """See `RequestFacts.answers`."""
+        return None
 
     def header(self, name: str) -> str | None:
         """See `RequestFacts.header`."""

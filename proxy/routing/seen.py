@@ -54,6 +54,17 @@ class Witness:
         self.asked = True
         return self._facts.client_ip
 
+    @property
+    def moment(self) -> float:
+        """See `RequestFacts.moment`."""
+        self.asked = True
+        return self._facts.moment
+
+    @property
+    def answers(self) -> None:
+        """See `RequestFacts.answers`."""
+        return None
+
     def header(self, name: str) -> str | None:
         """See `RequestFacts.header`."""
         self.asked = True

@@ -21,9 +21,9 @@ def sticky_reader(route: Route) -> Callable[[RequestFacts], str | None] | None:
         case StickyKind.DEVICE:
             return None
         case StickyKind.HEADER:
-            return lambda facts: _text(facts.header(name.lower()))
+            return lambda facts: as_text(facts.header(name.lower()))
         case StickyKind.COOKIE:
-            return lambda facts: _text(facts.cookie(name))
+            return lambda facts: as_text(facts.cookie(name))
         case StickyKind.QUERY:
             return lambda facts: read_query(facts.query, name).value or None
         case StickyKind.PATH_PARAM:
@@ -39,7 +39,8 @@ def sticky_key(route: Route, facts: RequestFacts) -> str | None:
     return facts.device_id() if reader is None else reader(facts)
 
 
-def _text(value: str | None) -> str | None:
+def as_text(value: str | None) -> str | None:
+    """Latin-1 of the wire as the text that its bytes meant; None for an empty value."""
     if not value:
         return None
     if value.isascii():

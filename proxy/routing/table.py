@@ -13,6 +13,7 @@ from proxy.routing.facts import RequestFacts
 from proxy.routing.match import Level, host_rank, path_segments, precedence, prefix_segments
 from proxy.routing.rewrite import RewriteError, Rewriter, compile_rewrite, parameter_name
 from proxy.routing.route import PathKind, Route, RouteFile, StickyKind, Upstream
+from proxy.routing.rules import Rules
 from proxy.routing.seen import Seen, Witness
 from proxy.routing.target import ambiguity, literal_view, matching_view
 from proxy.stages import Reason, Side, Stage
@@ -33,6 +34,7 @@ class RouteTable:
         "ambiguous",
         "catch_all",
         "file",
+        "rules",
     )
 
     def __init__(
@@ -44,6 +46,7 @@ class RouteTable:
         """Index routes that are already compiled; see `compile`."""
         self.file: Final = file
         self._seen: Final = Seen()
+        self.rules: Final = Rules(file.context)
         self._compiled: Final = MappingProxyType({route.id: route for route in compiled})
         self.ambiguous: Final = ambiguous
         self.catch_all: Final = self._compiled[ambiguous.id]
