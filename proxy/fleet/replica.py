@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pydantic import TypeAdapter, ValidationError
 
 from flags.shared import ReplicaView
+from proxy.supervision.traffic import TrafficView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,8 @@ class Facts:
     stale: float = 0.0
     # What is rolled back there: "SCOPE by SOURCE".
     holds: tuple[str, ...] = ()
+    # What its workers were asked for in the last minute; None: it does not tell.
+    traffic: TrafficView | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

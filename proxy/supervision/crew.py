@@ -116,6 +116,8 @@ class Crew:
         self._observer = observer
         # Told of every state that workers are told of.
         self.on_publish: Callable[[Apply], None] = _nobody
+        # Told every few seconds of what all workers have counted.
+        self.on_collected: Callable[[TallySnapshot], None] = _no_reader
         self._settings = settings
         self._listener = listener
         self._log = log
@@ -345,7 +347,7 @@ class Crew:
     async def _collect_regularly(self) -> None:
         while True:
             await asyncio.sleep(COLLECT_SECONDS)
-            await self.collect()
+            self.on_collected(await self.collect())
 
     # Ending.
 
@@ -384,6 +386,10 @@ class Crew:
 
 def _nobody(_: Apply) -> None:
     """Take the place of a follower that is not there."""
+
+
+def _no_reader(_: TallySnapshot) -> None:
+    """Take the place of whoever reads the numbers and is not there yet."""
 
 
 async def _all(events: Sequence[asyncio.Event]) -> None:
