@@ -92,8 +92,10 @@ class Desk:
         duties = (self._restore, self._confirm, self._pass_on, self._renew)
         while True:
             await self._wait()
-            fault = await self._do(duties)
-            self._health.writing(fault)
+            asked, fault = await self._do(duties)
+            # Who asked nothing has learnt nothing.
+            if asked or fault is not None:
+                self._health.writing(fault)
             if fault is None:
                 pause = self._settings.pause
                 continue
@@ -124,11 +126,15 @@ class Desk:
             pass
         self._poke.clear()
 
-    async def _do(self, duties: tuple[Callable[[], Awaitable[None]], ...]) -> Fault | None:
+    async def _do(
+        self, duties: tuple[Callable[[], Awaitable[bool]], ...]
+    ) -> tuple[bool, Fault | None]:
+        """Whether anything was asked of Redis, and the first thing that went wrong."""
+        asked = False
         first: Fault | None = None
         for duty in duties:
             try:
-                await duty()
+                asked = await duty() or asked
             except StoreFault as error:
                 first = first or error.fault
                 # The same would happen to the others.
@@ -136,7 +142,7 @@ class Desk:
                     break
             except Exception as error:  # noqa: BLE001 - or the lease would end
                 first = first or survived(error, "writing to Redis")
-        return first
+        return asked, first
 
     def _lacks(self) -> bool:
         fields = self._sight.fields
@@ -144,10 +150,10 @@ class Desk:
             self._held.revision > fields.revision or bool(missing(self._held, fields))
         )
 
-    async def _restore(self) -> None:
+    async def _restore(self) -> bool:
         # Only what is in sight can be compared; with nothing in sight, nothing is known to lack.
         if not self._lacks():
-            return
+            return False
         keys, heard = self._settings.keys, self._sight.heard
         words = missing(self._held, self._sight.fields)
         texts = [text for word in words for text in word]
@@ -158,38 +164,49 @@ class Desk:
         self._sight.whole(texts_of(answer), heard=heard)
         if self._sight.doubtful:
             self._look_now()
+        return True
 
-    async def _confirm(self) -> None:
+    async def _confirm(self) -> bool:
         revision, ack = self._ack_revision, self._ack
         if revision <= self._acked:
-            return
+            return False
         keys = self._settings.keys
-        ears = map(keys.ears_of, sorted(told_first(self._sight.fields, self._acked)))
+        # What came by another way than Redis is in what is held.
+        told = told_first(self._held, self._acked)
+        told |= told_first(self._sight.fields.state, self._acked)
+        ears = map(keys.ears_of, sorted(told))
         await self._lines.ask(
             ("HSET", keys.acks, self._settings.boot, ack),
             *(("PUBLISH", ear, ack) for ear in ears),
             within=self._settings.answer_within,
         )
         self._acked = revision
+        return True
 
-    async def _pass_on(self) -> None:
+    async def _pass_on(self) -> bool:
+        asked = bool(self._nudges)
         while self._nudges:
             message = json.dumps(["nudge", self._nudges[0], self._settings.boot])
             await self._lines.ask(
                 ("PUBLISH", self._settings.keys.bell, message), within=self._settings.answer_within
             )
             self._nudges.popleft()
+        return asked
 
-    async def _renew(self) -> None:
+    async def _renew(self) -> bool:
         now = asyncio.get_running_loop().time()
         if self._facts is None or now < self._renew_at:
-            return
+            return False
         settings, keys = self._settings, self._settings.keys
         entry = json.dumps({"replica": settings.replica, "facts": self._facts})
-        self._renew_at = now + settings.renew
+        facts = self._facts
         lease, forget = int(settings.lease * 1000), int(settings.forget * 1000)
         arguments = (settings.boot, entry, self._ack, lease, forget)
         await self._lines.ask(
             ("EVAL", RENEW, 3, keys.leases, keys.facts, keys.acks, *arguments),
             within=settings.answer_within,
         )
+        # New facts that came meanwhile are told at once.
+        if facts is self._facts:
+            self._renew_at = now + settings.renew
+        return True

@@ -73,12 +73,8 @@ class Ear:
         line = Line(target, self._name)
         tasks: set[asyncio.Task[None]] = set()
         try:
-            try:
-                async with asyncio.timeout(self._settings.answer_within):
-                    await line.open()
-                    await line.tell("SUBSCRIBE", *self._channels)
-            except TimeoutError:
-                raise down(target.shown, "does not answer in time") from None
+            await line.open(self._settings.answer_within)
+            await line.tell("SUBSCRIBE", *self._channels)
             self._heard = asyncio.get_running_loop().time()
             tasks = {
                 asyncio.create_task(self._read(line), name="redis ear reads"),

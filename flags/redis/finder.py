@@ -168,8 +168,8 @@ class _Cluster:
 async def _ask_once(target: Target, name: str, command: Command) -> Any:
     line = Line(target, name)
     try:
+        await line.open(1)
         async with asyncio.timeout(1):
-            await line.open()
             return (await line.ask(command))[0]
     except TimeoutError:
         raise down(target.shown, "did not answer in 1 s") from None

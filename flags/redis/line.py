@@ -6,7 +6,7 @@ import asyncio
 import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from redis.asyncio import Connection, SSLConnection, UnixDomainSocketConnection
@@ -16,6 +16,7 @@ from flags.redis.faults import Fault, StoreFault, down, fault_of
 from flags.redis.url import NOBODY, Credentials, Tls, shown_address
 
 Command = Sequence[str | int | bytes]
+_CERTIFICATE: Final = " (a server that asks for a client certificate wants ?cert=FILE&key=FILE)"
 _IDLE_LINES: Final = 2
 _MOST_LINES: Final = 8
 
@@ -41,6 +42,7 @@ class Line:
 
     def __init__(self, target: Target, name: str) -> None:
         self.target = target
+        self._answered = False
         # 2: the protocol that every version speaks. No timeouts: the callers have theirs.
         options: dict[str, Any] = {
             "db": target.database,
@@ -64,11 +66,13 @@ class Line:
         """Whether it is connected."""
         return bool(self._connection.is_connected)
 
-    async def open(self) -> None:
-        """Connect and log in. Raises `StoreFault`."""
+    async def open(self, within: float | None = None) -> None:
+        """Connect and log in, in `within` seconds. Raises `StoreFault`."""
         try:
-            await self._connection.connect()  # type: ignore[no-untyped-call]  # redis-py has no types here
+            async with asyncio.timeout(within):
+                await self._connection.connect()  # type: ignore[no-untyped-call]  # redis-py has no types here
         except (RedisError, OSError, ValueError) as error:
+            # TimeoutError is an OSError.
             await self.drop()
             raise self._fault(error) from None
         except BaseException:
@@ -111,7 +115,11 @@ class Line:
     async def read(self) -> Any:
         """Wait for one answer or message, as long as it takes. Raises `StoreFault`."""
         try:
-            return await self._connection.read_response(timeout=math.inf, disconnect_on_error=False)
+            answer = await self._connection.read_response(
+                timeout=math.inf, disconnect_on_error=False
+            )
+            self._answered = True
+            return answer
         except (RedisError, OSError) as error:
             fault = self._fault(error)
             # A refusal is an answer; after anything else nothing more can be read from here.
@@ -124,7 +132,19 @@ class Line:
         await self._connection.disconnect(nowait=True)
 
     def _fault(self, error: BaseException) -> StoreFault:
-        return StoreFault(fault_of(error, self.target.shown))
+        fault, tls = fault_of(error, self.target.shown), self.target.tls
+        if fault.state != "down" or self._answered or fault.elsewhere:
+            return StoreFault(fault)
+        if tls is not None and (unreadable := tls.unreadable()):
+            detail = f"{unreadable} cannot be read, which the Redis URL names; correct it there"
+            return StoreFault(Fault(state="refused", detail=detail))
+        # Who never answered a word may have expected others than ours.
+        hint = ""
+        if isinstance(error, TimeoutError) and tls is not None:
+            hint = " (a server without TLS wants redis://)"
+        elif "connection reset" in fault.detail or "closed the connection" in fault.detail:
+            hint = " (a server with TLS wants rediss://)" if tls is None else _CERTIFICATE
+        return StoreFault(replace(fault, detail=fault.detail + hint))
 
 
 def _secured(tls: Tls | None, options: dict[str, Any]) -> SSLConnection | None:

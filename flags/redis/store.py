@@ -159,6 +159,7 @@ class RedisStore:
         if outcome == b"late":
             detail = "Redis read the write only after its sender had given up, and left it"
             raise StoreFault(Fault(state="slow", detail=detail))
+        self._health.writing(None)
         self.counts.audit_failures += bool(trouble)
         texts = texts_of(answer)
         self._sight.whole(texts, heard=heard)

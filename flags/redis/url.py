@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -53,6 +54,11 @@ class Tls:
     cert: str = ""
     key: str = ""
     check_host: bool = True
+
+    def unreadable(self) -> str:
+        """The first of the files that cannot be read now; empty when all can."""
+        files = (self.ca, self.cert, self.key)
+        return next((file for file in files if file and not os.access(file, os.R_OK)), "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

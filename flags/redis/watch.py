@@ -127,9 +127,9 @@ class Watch:
         settings = self._settings
         self.clock.forget()
         self._sight.doubtful = True
+        await line.open(settings.answer_within)
         try:
             async with asyncio.timeout(settings.answer_within):
-                await line.open()
                 if self._finder.moving:
                     role = (await line.ask(("ROLE",)))[0][0].decode()
                     if fault := self._finder.check_role(role):

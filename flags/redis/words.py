@@ -134,9 +134,9 @@ def words_of(change: SharedChange, replica: str) -> list[str]:
     return words
 
 
-def told_first(fields: Fields, since: int) -> set[str]:
+def told_first(state: SharedState, since: int) -> set[str]:
     """The replicas that were told of what is newer than the revision `since`."""
-    words = _all(fields.state.marks, fields.state.shares)
+    words = _all(state.marks, state.shares)
     return {word.replica for word in words if word.revision > since and word.replica}
 
 

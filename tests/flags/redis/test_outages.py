@@ -305,6 +305,7 @@ async def test_acks_and_leases_are_told_again_to_a_redis_that_forgot(
     async with fleet(redis_server.url, "a", "b", renew=0.05) as (one, other):
         await connected([one, other])
         state = await one.change(change_of(rollback=True))
+        await until(lambda: other.held == state)
         other.store.register("{}")
         other.store.acknowledge(state.revision, 3)
         await until(lambda: one.acks)
