@@ -19,7 +19,11 @@ from structlog.typing import FilteringBoundLogger
 from flags.latch import Source
 from flags.scope import ALL
 from proxy.admin import app as admin
+from proxy.admin.audit_api import AuditApi
 from proxy.admin.guard import Guard
+from proxy.admin.plan_api import PlanApi
+from proxy.admin.token_api import TokenApi
+from proxy.admin.token_desk import TokenDesk
 from proxy.link import Apply
 from proxy.supervision.audit import Actor, Audit
 from proxy.supervision.control import Control
@@ -32,10 +36,12 @@ from proxy.supervision.listener import Address, bind, bound_address, parse_addre
 from proxy.supervision.log import LogWriter
 from proxy.supervision.observer_process import Observer
 from proxy.supervision.observer_socket import ObserverSocket
+from proxy.supervision.planner import Planner
 from proxy.supervision.report import VERSION, Report
 from proxy.supervision.state_directory import ADMIN, AUDIT, EVIDENCE, LISTEN, StateDirectory
 from proxy.supervision.status import Phase
 from proxy.supervision.switches import Switches
+from proxy.supervision.traffic import Traffic
 from proxy.supervision.watch import Watch
 
 # Beyond the drain: how long a worker may take to be gone.
@@ -54,6 +60,7 @@ class Paths:
     flags: Path
     state_dir: Path
     sentinel: Path
+    tokens: Path
 
 
 class Supervisor:
@@ -99,8 +106,21 @@ class Supervisor:
             sentinel=paths.sentinel,
             log=log,
         )
+        self._tokens = TokenDesk(paths.tokens, journal=self.control.journal, log=log)
         self._health = HealthChecks(on_change=self._health_changed, log=log)
         self.control.files.on_routes = self._health.watch
+        traffic = Traffic()
+        self._crew.on_collected = traffic.look
+        self._planner = Planner(
+            file=lambda: self.control.file,
+            check=lambda scope: self.control.rollbacks.check(scope),
+            traffic=traffic,
+            failing=lambda: tuple(
+                endpoint.url
+                for endpoint in self._health.endpoints
+                if endpoint.upstream == self.control.file.legacy.name and not endpoint.healthy
+            ),
+        )
         self._report = Report(
             control=self.control,
             crew=self._crew,
@@ -135,23 +155,14 @@ class Supervisor:
         # A large routes.yaml is read in a thread; a rollback may not wait long for its turn.
         sys.setswitchinterval(0.001)
         runner: web.AppRunner | None = None
+        paths = self._paths
         watch = Watch(
-            (self._paths.config, self._paths.flags, self._paths.sentinel), self._file_changed
+            (paths.config, paths.flags, paths.sentinel, paths.tokens), self._file_changed
         )
         try:
             token = self._state.token()
             self._look_at_the_past()
-            guard = Guard(token=token, admin_host=parse_address(self._settings.admin, "admin").host)
-            desk = EvidenceDesk(
-                observer=self.observer,
-                file=lambda: self.control.file,
-                journal=self.control.journal,
-                revision=lambda: self.control.revision,
-            )
-            runner = await admin.serve(
-                admin.build(self.control, self._report, desk, guard, self._log),
-                self._admin_listener,
-            )
+            runner = await self._open_admin(token)
             await self._start_crew()
             self._health.watch(self.control.file)
             watch.start()
@@ -174,6 +185,31 @@ class Supervisor:
             self._listener.close()
             self._log.info("stopped")
 
+    async def _open_admin(self, token: str) -> web.AppRunner:
+        journal = self.control.journal
+        desk = EvidenceDesk(
+            observer=self.observer,
+            file=lambda: self.control.file,
+            journal=journal,
+            revision=lambda: self.control.revision,
+        )
+        journal.evidence = desk.verdicts
+        self._tokens.start()
+        guard = Guard(
+            token=token,
+            admin_host=parse_address(self._settings.admin, "admin").host,
+            access=self._settings.access,
+            hosts=(socket.gethostname(),),
+            tokens=self._tokens.current,
+        )
+        calls = (
+            *TokenApi(self._tokens).routes(),
+            *AuditApi(self._state.path / AUDIT, journal).routes(),
+            *PlanApi(self._planner).routes(),
+        )
+        app = admin.build(self.control, self._report, desk, guard, self._log, calls=calls)
+        return await admin.serve(app, self._admin_listener)
+
     def _look_at_the_past(self) -> None:
         """Say what was found at the start, and take a sentinel that already stands seriously."""
         control = self.control
@@ -185,15 +221,15 @@ class Supervisor:
                 actor=str(self._paths.sentinel),
                 reason="the sentinel file stood at the start",
             )
-        if switches.origin == "file" and not switches.problems:
+        if switches.file.origin == "file" and not switches.file.problems:
             self._later(control.journal.keep_good_flags(), "keep flags")
         else:
             self._log.error(
                 "flags_refused",
-                path=str(switches.path),
-                problems=switches.problems,
+                path=str(switches.file.path),
+                problems=switches.file.problems,
                 using="the last good flags"
-                if switches.origin == "last_good"
+                if switches.file.origin == "last_good"
                 else "no flags: every canary is on legacy",
             )
         self._later(control.journal.keep_latch(GRACE_SECONDS), "keep latch")
@@ -203,7 +239,7 @@ class Supervisor:
             )
         for pause in control.shadow.pauses:
             self._log.warning("shadow_pause_holds", by=pause.by, reason=pause.reason)
-        for warning in switches.warnings(control.file):
+        for warning in switches.file.warnings(control.file):
             self._log.warning("flag_without_effect", detail=warning)
 
     async def _start_crew(self) -> None:
@@ -249,7 +285,7 @@ class Supervisor:
             config=str(self._paths.config),
             config_revision=self.control.file.revision,
             flags=str(self._paths.flags),
-            flags_from=self.control.switches.origin,
+            flags_from=self.control.switches.file.origin,
             state_dir=str(self._state.path),
             sentinel=str(self._paths.sentinel),
             version=VERSION,
@@ -346,6 +382,8 @@ class Supervisor:
         elif path == self._paths.flags:
             actor = Actor(who=str(path), via="file")
             self._later(self.control.files.reload_flags(actor=actor), "reload flags")
+        elif path == self._paths.tokens:
+            self._later(self._tokens.look(), "read tokens")
         else:
             self._sentinel_changed()
 

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Collection, Coroutine
-from dataclasses import dataclass
 
 from structlog.typing import FilteringBoundLogger
 
@@ -26,6 +25,7 @@ from flags.shared import (
 from proxy.fleet.acks import AckBook, ReplicaAck
 from proxy.fleet.divergence import Difference, Watchdog
 from proxy.fleet.replica import Facts, Replica, read, told, told_of
+from proxy.fleet.spread import Spread
 from proxy.supervision.publisher import Publisher
 from proxy.supervision.switches import Switches
 
@@ -37,27 +37,6 @@ ANSWER_SECONDS = 2.0
 ASK_SECONDS = 0.05
 _FAILING = frozenset({"down", "refused", "full", "read_only", "damaged", "loading"})
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spread:
-    """How far a change got. `replicas` has one entry for each that was live meanwhile."""
-
-    # alone: there is no fleet; shared: the store has it; unreachable: it does not.
-    state: str
-    revision: int = 0
-    # Why the store does not have it.
-    detail: str = ""
-    replicas: tuple[ReplicaAck, ...] = ()
-    # Whom to ask instead.
-    peers: tuple[str, ...] = ()
-
-    @property
-    def missing(self) -> tuple[str, ...]:
-        """The live replicas that have not confirmed."""
-        return tuple(ack.replica for ack in self.replicas if ack.state == "unconfirmed")
-
-
-ALONE = Spread(state="alone")
 
 Standing = Callable[[], Awaitable[Collection[tuple[str, Source]]]]
 
@@ -98,6 +77,8 @@ class Fleet:
         self._started = time.monotonic()
         self._registered = ""
         self.applied = 0
+        # Whom to ask while the store cannot be.
+        self.peers: tuple[str, ...] = ()
         self.health = StoreHealth(state="starting")
         self.replicas: tuple[Replica, ...] = ()
         self.differences: tuple[Difference, ...] = ()
@@ -246,7 +227,7 @@ class Fleet:
         except SharedStoreError as error:
             # The store is brought up to it as soon as it takes anything.
             self._store.assert_state(self._switches.latch.shared)
-            return Spread(state="unreachable", detail=str(error))
+            return Spread(state="unreachable", detail=str(error), peers=self.peers)
         self._take(state, standing=await self._standing_if_asked(change))
         mark, share = state.marks.get(change.scope), state.shares.get(change.scope)
         said = [word.revision for word in (mark, share) if word is not None]
@@ -346,6 +327,17 @@ class Fleet:
                 self._log.error("fleet_diverged", kind=each.kind, detail=each.detail)
         if before and not lasting:
             self._log.info("fleet_agrees", replicas=len(live))
+
+    def held_elsewhere(self, scope: str) -> tuple[str, ...]:
+        """What holds a scope on other live replicas, as far as they have told: "signal on b"."""
+        own = self._facts().boot
+        return tuple(
+            f"{source} on {replica.facts.replica}"
+            for replica in self.replicas
+            if replica.live and replica.facts.boot != own
+            for where, _, source in (hold.partition(" by ") for hold in replica.facts.holds)
+            if where == scope and source != Source.COMMAND
+        )
 
     def nudge(self, what: str) -> None:
         """Ask all other replicas to look again at a source."""

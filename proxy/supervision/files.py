@@ -86,7 +86,7 @@ class Files:
             workers=confirmed.workers,
             unconfirmed=confirmed.missing,
             files=(route_outcome, flag_outcome),
-            warnings=self._switches.warnings(self.loaded.file),
+            warnings=self._switches.file.warnings(self.loaded.file),
         )
 
     async def reload_routes(
@@ -153,18 +153,18 @@ class Files:
             entry = done(actor, "flag", ALL, reason, before, after, confirmed)
             await self._journal.write_down(entry)
             self._log.warning("rollback_flag_changed", before=before, after=after)
-        for warning in self._switches.warnings(self.loaded.file):
+        for warning in self._switches.file.warnings(self.loaded.file):
             self._log.warning("flag_without_effect", detail=warning)
         return outcome, confirmed
 
     async def read_flags(self, actor: Actor) -> tuple[FileOutcome, Publication | None]:
         """Read the flag file and publish what is news in it; nobody waits for the workers."""
-        path = str(self._switches.path)
+        path = str(self._switches.file.path)
         async with self._reading:
-            refreshed = await asyncio.to_thread(self._switches.read)
-            told = self._switches.problems
-            news = self._switches.use(refreshed)
-            problems = self._switches.problems
+            refreshed = await asyncio.to_thread(self._switches.file.read)
+            told = self._switches.file.problems
+            news = self._switches.use_file(refreshed)
+            problems = self._switches.file.problems
             if problems:
                 self.reloads["refused"] += 1
                 # The same mistake is told once, not at every look.

@@ -67,7 +67,7 @@ class Journal:
         self, action: str, scope: str, actor: Actor, reason: str, before: str, *, revision: int
     ) -> None:
         """Write down what will be done whatever the disk says, and give it a moment for that."""
-        entry = _begun(action, scope, actor, reason, before, revision)
+        entry = begun(action, scope, actor, reason, before, revision)
         loop = asyncio.get_running_loop()
         writing = loop.run_in_executor(self._thread, self._audit.append, entry)
         writing.add_done_callback(self._began)
@@ -108,7 +108,7 @@ class Journal:
 
         Raises Refused.
         """
-        if not await self.write_down(_begun(action, scope, actor, reason, before, revision)):
+        if not await self.write_down(begun(action, scope, actor, reason, before, revision)):
             raise Refused(
                 Refusal.UNAVAILABLE,
                 "the audit cannot be written, and without it only rollbacks are made:"
@@ -129,7 +129,7 @@ class Journal:
 
     async def keep_good_flags(self, patience: float = PATIENCE_SECONDS) -> bool:
         """Keep what the flag file says, for a start without it."""
-        return await self._on_disk("flags_not_kept", self._switches.keep_good, patience)
+        return await self._on_disk("flags_not_kept", self._switches.file.keep_good, patience)
 
     async def _on_disk(self, event: str, write: Callable[[], str], patience: float) -> bool:
         writing = asyncio.get_running_loop().run_in_executor(self._thread, write)
@@ -143,7 +143,8 @@ class Journal:
         return not failure
 
 
-def _begun(action: str, scope: str, actor: Actor, reason: str, before: str, revision: int) -> Entry:
+def begun(action: str, scope: str, actor: Actor, reason: str, before: str, revision: int) -> Entry:
+    """What is about to be done, for the audit."""
     return Entry(
         phase="begun",
         action=action,

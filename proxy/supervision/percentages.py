@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from structlog.typing import FilteringBoundLogger
 
+from flags.file_text import FlagFileError
 from flags.scope import group_scope, route_scope
 from proxy.routing.route import Route, RouteFile
 from proxy.supervision.audit import Actor
@@ -17,7 +18,7 @@ from proxy.supervision.journal import Journal, done
 from proxy.supervision.overview import flag_basis_points, routes
 from proxy.supervision.percentage import flag_members, to_basis_points
 from proxy.supervision.publisher import PATIENCE_SECONDS, Publisher
-from proxy.supervision.switches import FlagFileError, Switches
+from proxy.supervision.switches import Switches
 
 
 class Percentages:
@@ -68,9 +69,7 @@ class Percentages:
             # The disk took its time: somebody else may have been quicker.
             self._publisher.check_seen(seen)
             try:
-                await asyncio.to_thread(
-                    self._switches.write_percent, name, basis_points, is_group=is_group
-                )
+                await asyncio.to_thread(self._switches.file.write_percent, scope, basis_points)
             except FlagFileError as error:
                 raise Refused(Refusal.CONFLICT, str(error)) from None
             outcome, publication = await self._read_flags(actor)

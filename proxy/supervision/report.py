@@ -67,10 +67,10 @@ class Report:
                 problems=control.files.route_problems,
             ),
             flags=FileView(
-                path=str(control.switches.path),
+                path=str(control.switches.file.path),
                 revision=str(control.switches.state.revision),
-                source=control.switches.origin,
-                problems=control.switches.problems,
+                source=control.switches.file.origin,
+                problems=control.switches.file.problems,
             ),
             holds=control.holds,
             workers=tuple(
@@ -111,7 +111,7 @@ class Report:
         states = dict.fromkeys(("starting", "ready", "draining"), 0.0)
         for worker in status.workers:
             states[worker.state] += 1
-        sound = not control.files.route_problems and not control.switches.problems
+        sound = not control.files.route_problems and not control.switches.file.problems
         scopes = {ALL: 0.0} | {hold.scope: 1.0 for hold in status.holds}
         return (
             *(_row(catalogue.WORKERS, count, state) for state, count in states.items()),
@@ -125,7 +125,7 @@ class Report:
             ),
             *(_row(catalogue.ROLLBACK_ACTIVE, value, scope) for scope, value in scopes.items()),
             _row(catalogue.FLAGS_REVISION, status.revision),
-            _row(catalogue.FLAGS_SOURCE, 1, control.switches.origin),
+            _row(catalogue.FLAGS_SOURCE, 1, control.switches.file.origin),
             _row(catalogue.CONFIG_INFO, 1, control.file.revision),
             *(
                 _row(catalogue.CONFIG_RELOADS, n, outcome)

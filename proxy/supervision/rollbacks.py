@@ -9,25 +9,30 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from structlog.typing import FilteringBoundLogger
 
-from flags.latch import Source
+from flags.latch import Hold, Source
 from flags.scope import ALL, checked_scope, group_of, group_scope, route_of, route_scope
+from flags.shared import SharedChange
+from proxy.fleet.membership import Fleet
+from proxy.fleet.spread import ALONE, LOCAL, Spread
 from proxy.routing.route import RouteFile
 from proxy.stages import Stage
-from proxy.supervision.audit import Actor
+from proxy.supervision.audit import Actor, Entry, text
 from proxy.supervision.change import Change, Refusal, Refused, change
-from proxy.supervision.journal import Journal, done
+from proxy.supervision.journal import Journal, begun, done
 from proxy.supervision.percentage import known
 from proxy.supervision.publisher import PATIENCE_SECONDS, Publisher
 from proxy.supervision.switches import Switches
 
 
 class Rollbacks:
-    """The rollbacks of this figway."""
+    """The rollbacks of this figway, and of its fleet."""
 
     def __init__(
         self,
@@ -38,13 +43,18 @@ class Rollbacks:
         file: Callable[[], RouteFile],
         sentinel: Path,
         log: FilteringBoundLogger,
+        cooldown: float = 0.0,
     ) -> None:
+        """`cooldown` is how long a rollback must have held before it is ended without force."""
         self.sentinel = sentinel
+        # Whom to tell of commands; None: there is nobody else.
+        self.fleet: Fleet | None = None
         self._switches = switches
         self._publisher = publisher
         self._journal = journal
         self._file = file
         self._log = log
+        self._cooldown = cooldown
         self._begun = 0
 
     async def begin(
@@ -61,16 +71,24 @@ class Rollbacks:
 
         Nothing but that something was changed since the revision `seen`, if one is named.
         """
-        self._check(scope)
+        started = time.perf_counter()
+        self.check(scope)
         self._publisher.check_seen(seen)
         before = self.state_of(scope)
         revision = self._publisher.revision
         self._begun += 1
         await self._journal.begin("rollback", scope, actor, reason, before, revision=revision)
-        self._switches.hold(scope, source=source, actor=actor.who, reason=reason)
+        held = self._switches.hold(scope, source=source, actor=actor.who, reason=reason)
         publication = self._publisher.publish()
-        # The disk works while the workers do.
+        # The disk and the fleet work while the workers do.
         keeping = asyncio.create_task(self._journal.keep_latch(patience))
+        spreading: asyncio.Task[Spread] | None = None
+        if source is Source.COMMAND and self.fleet is not None:
+            told = begun("rollback", scope, actor, reason, before, revision)
+            shared = _change(scope, held.revision, actor, reason, told, on=True)
+            spreading = asyncio.create_task(
+                self.fleet.spread(shared, began=started, patience=patience)
+            )
         confirmed = await self._publisher.confirmed(publication, patience)
         self._log.warning(
             "rolled_back",
@@ -81,14 +99,18 @@ class Rollbacks:
             applied_ms=confirmed.ms,
             revision=confirmed.revision,
         )
-        entry = done(actor, "rollback", scope, reason, before, self.state_of(scope), confirmed)
+        fleet = self._alone if spreading is None else await spreading
+        after = self.state_of(scope)
+        entry = done(
+            actor, "rollback", scope, reason, before, after, confirmed, replicas=fleet.acks
+        )
         written = await self._journal.write_down(entry, patience)
-        warnings = [*_complete_warning(self._file(), scope)]
+        warnings = [*_complete_warning(self._file(), scope), *_spread_warning(fleet)]
         if not await keeping:
             warnings.append("it could not be kept on disk and will not survive a restart")
         if not written:
             warnings.append("the audit could not be written")
-        return change(confirmed, self._switches.holds, warnings=tuple(warnings))
+        return change(confirmed, self._switches.holds, warnings=tuple(warnings), fleet=fleet)
 
     async def end(
         self,
@@ -98,24 +120,31 @@ class Rollbacks:
         reason: str,
         patience: float = PATIENCE_SECONDS,
         seen: int | None = None,
+        force: bool = False,
     ) -> Change:
-        """End what commands, signals and the sentinel hold of a scope. Raises Refused."""
-        self._check(scope)
+        """End what commands, signals and the sentinel hold of a scope. Raises Refused.
+
+        In a fleet it ends what they hold anywhere. `force` ends what the cooldown protects.
+        """
+        started = time.perf_counter()
+        self.check(scope)
         self._publisher.check_seen(seen)
         switches = self._switches
         before = self.state_of(scope)
-        standing = {(ALL, Source.SENTINEL)} if await self._sentinel_stands() else set()
+        standing = await self.standing()
         mark = switches.off(scope, actor=actor.who, reason=reason)
-        if not switches.latch.resume(mark, standing=standing).lifted:
+        lifted = switches.latch.resume(mark, standing=standing).lifted
+        if not lifted and not self._held_elsewhere(scope):
             confirmed = await self._publisher.confirmed(self._publisher.publish(), patience)
             held = switches.held_by(scope)
-            return change(confirmed, switches.holds, changed=False, still_held=held)
-        await self._journal.announce(
-            "resume", scope, actor, reason, before, revision=self._publisher.revision
-        )
+            fleet = self._alone
+            return change(confirmed, switches.holds, changed=False, still_held=held, fleet=fleet)
+        self._check_cooldown(lifted, force=force)
+        revision = self._publisher.revision
+        await self._journal.announce("resume", scope, actor, reason, before, revision=revision)
         # The disk took its time: somebody else may have been quicker.
         self._publisher.check_seen(seen)
-        begun = self._begun
+        begun_before = self._begun
         resumed = switches.latch.resume(mark, standing=standing)
         if not await self._journal.keep_latch(patience, resumed.latch):
             raise Refused(
@@ -123,14 +152,23 @@ class Rollbacks:
                 "the end of the rollback cannot be kept on disk, so a restart would roll back"
                 " again: mend the state directory (is its disk full?), then resume",
             )
-        if self._begun != begun:
+        if self._begun != begun_before:
             # A rollback that came while the disk was busy may not be swept away unseen.
             await self._journal.keep_latch(patience)
             raise Refused(
                 Refusal.CONFLICT, "a rollback was started meanwhile: look at `figway status`"
             )
         switches.latch = switches.latch.resume(mark, standing=standing).latch
-        confirmed = await self._publisher.confirmed(self._publisher.publish(), patience)
+        publication = self._publisher.publish()
+        fleet = self._alone
+        if self.fleet is not None:
+            told = begun("resume", scope, actor, reason, before, revision)
+            shared = _change(scope, mark.revision, actor, reason, told, on=False)
+            fleet = await self.fleet.spread(shared, began=started, patience=patience)
+        confirmed = await self._publisher.confirmed(publication, patience)
+        if switches.latch != resumed.latch:
+            # Something was heard while the disk was busy, and kept without this resume.
+            await self._journal.keep_latch(patience)
         self._log.warning(
             "resumed",
             scope=scope,
@@ -139,16 +177,44 @@ class Rollbacks:
             applied_ms=confirmed.ms,
             revision=confirmed.revision,
         )
-        entry = done(actor, "resume", scope, reason, before, self.state_of(scope), confirmed)
+        after = self.state_of(scope)
+        entry = done(actor, "resume", scope, reason, before, after, confirmed, replicas=fleet.acks)
         await self._journal.write_down(entry, patience)
-        return change(confirmed, switches.holds, still_held=switches.held_by(scope))
+        return change(
+            confirmed,
+            switches.holds,
+            still_held=(*switches.held_by(scope), *self._held_elsewhere(scope)),
+            warnings=tuple(_spread_warning(fleet)),
+            fleet=fleet,
+        )
+
+    @property
+    def _alone(self) -> Spread:
+        return ALONE if self.fleet is None else LOCAL
+
+    def _held_elsewhere(self, scope: str) -> tuple[str, ...]:
+        """What holds a scope on other replicas and not here: "signal on shop-2"."""
+        return () if self.fleet is None else self.fleet.held_elsewhere(scope)
+
+    def _check_cooldown(self, lifted: tuple[Hold, ...], *, force: bool) -> None:
+        youngest = max((hold.since for hold in lifted), default=0.0)
+        left = youngest + self._cooldown - time.time()
+        # A clock that was set back makes no cooldown longer than it is.
+        if force or not 0 < left <= self._cooldown:
+            return
+        raise Refused(
+            Refusal.CONFLICT,
+            f"the rollback is younger than control.resume_cooldown ({self._cooldown:g} s): wait"
+            f" {left:.0f} s, or repeat with --force",
+        )
 
     def state_of(self, scope: str) -> str:
         """Whether a scope is rolled back and by what, for the audit."""
         held = self._switches.held_by(scope)
         return f"rolled back by {', '.join(held)}" if held else "not rolled back"
 
-    def _check(self, scope: str) -> None:
+    def check(self, scope: str) -> None:
+        """Pass if there is such a scope. Raises Refused."""
         try:
             checked_scope(scope)
         except ValueError as error:
@@ -160,18 +226,42 @@ class Rollbacks:
         if route is not None:
             known(route, (route.id for route in file.routes), "route")
 
-    async def _sentinel_stands(self) -> bool:
+    async def standing(self) -> frozenset[tuple[str, Source]]:
+        """What still asks for its rollback by being there: the sentinel file."""
+
         def stands() -> bool:
             try:
                 os.stat(self.sentinel)
-            except FileNotFoundError:
+            except (FileNotFoundError, NotADirectoryError):
                 return False
             except OSError:
                 # Cannot be told: then it may stand.
                 return True
             return True
 
-        return await asyncio.to_thread(stands)
+        if await asyncio.to_thread(stands):
+            return frozenset({(ALL, Source.SENTINEL)})
+        return frozenset()
+
+
+def _change(
+    scope: str, revision: int, actor: Actor, reason: str, told: Entry, *, on: bool
+) -> SharedChange:
+    return SharedChange(
+        id=secrets.token_hex(16),
+        scope=scope,
+        rollback=on,
+        revision=revision,
+        reason=reason,
+        actor=actor.who,
+        since=time.time(),
+        audit=text(told),
+    )
+
+
+def _spread_warning(fleet: Spread) -> Iterable[str]:
+    if fleet.state == "unreachable":
+        yield f"the other replicas were not told: {fleet.detail}"
 
 
 def _complete_warning(file: RouteFile, scope: str) -> Iterable[str]:

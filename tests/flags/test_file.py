@@ -128,7 +128,9 @@ def test_a_restored_old_file_does_not_end_the_rollback_that_a_newer_one_started(
     assert latch.observe(old, now=2.0, source_name="flags.yaml", origin="file").rollback_all
     os.utime(path, ns=(state.revision + 1, state.revision + 1))
     saved_again = FileProvider(path, last_good=state).refresh().state
-    assert not latch.observe(saved_again, now=3.0, source_name="flags.yaml", origin="file").rollback_all
+    assert not latch.observe(
+        saved_again, now=3.0, source_name="flags.yaml", origin="file"
+    ).rollback_all
 
 
 def test_setting_a_percentage_rewrites_the_file_with_its_comments(path: Path) -> None:
@@ -149,7 +151,9 @@ def test_setting_a_percentage_makes_a_missing_file(path: Path) -> None:
 def test_a_file_that_is_made_anew_says_nothing_of_a_rollback(path: Path) -> None:
     path.write_text("rollback: true\n")
     provider = FileProvider(path)
-    latch = NOT_HELD.observe(provider.refresh().state, now=1.0, source_name="flags.yaml", origin="file")
+    latch = NOT_HELD.observe(
+        provider.refresh().state, now=1.0, source_name="flags.yaml", origin="file"
+    )
     path.unlink()
     provider.set_percent("route:r", 500)
     made = provider.refresh().state

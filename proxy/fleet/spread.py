@@ -1,0 +1,37 @@
+"""How far a change got in the fleet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from proxy.fleet.acks import ReplicaAck
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """How far a change got. `replicas` has one entry for each that was live meanwhile."""
+
+    # alone: there is no fleet; local: it is this host's alone; shared: the store has it;
+    # unreachable: the store does not have it.
+    state: str
+    # The shared revision that replicas confirm.
+    revision: int = 0
+    # Why the store does not have it.
+    detail: str = ""
+    replicas: tuple[ReplicaAck, ...] = ()
+    # Whom to ask instead.
+    peers: tuple[str, ...] = ()
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The live replicas that have not confirmed."""
+        return tuple(ack.replica for ack in self.replicas if ack.state == "unconfirmed")
+
+    @property
+    def acks(self) -> tuple[tuple[str, float], ...]:
+        """Who confirmed, and after how many milliseconds."""
+        return tuple((ack.replica, ack.ms) for ack in self.replicas if ack.state == "applied")
+
+
+ALONE = Spread(state="alone")
+LOCAL = Spread(state="local")
