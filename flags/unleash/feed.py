@@ -39,8 +39,10 @@ _HURRY_STEPS: Final = (0.03, 0.06, 0.12, 0.2, 0.3)
 _REFUSED_FACTOR: Final = 3.0
 # Larger answers are read in a thread, so that a rollback does not wait for one.
 _LARGE: Final = 64 * 1024
+# Unleash takes six registrations a minute from one address.
+_REGISTER_SECONDS: Final = 30.0
 _ATTRIBUTION_SECONDS: Final = 2.0
-_CLOSING_SECONDS: Final = 0.4
+_CLOSING_SECONDS: Final = 0.3
 _REMEMBERED: Final = 256
 
 
@@ -91,6 +93,7 @@ class UnleashFeed:
         self._full_at = 0.0
         self._accept = False
         self._registered = False
+        self._register_at = 0.0
         self._wake = asyncio.Event()
         self._hurry_until = 0.0
         self._hurry_step = 0
@@ -100,6 +103,8 @@ class UnleashFeed:
         self._events: deque[Event] = deque(maxlen=_REMEMBERED)
         self._changes: dict[int, _Change] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._to_keep: Held | None = None
+        self._keeping: asyncio.Task[None] | None = None
         self._client: Client | None = None
 
     # What the supervisor calls.
@@ -154,7 +159,7 @@ class UnleashFeed:
         self._hurry()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_HURRY_SECONDS), self._looked:
-                await self._looked.wait_for(lambda: self._said(scope) == basis_points)
+                await self._looked.wait_for(lambda: self._serves(scope, basis_points))
 
     async def attribute(self, news: FeedNews) -> FeedNews:
         """The same news with who made the change, as far as Unleash can tell; never raises."""
@@ -171,6 +176,8 @@ class UnleashFeed:
 
     async def close(self) -> None:
         """Let go of everything, within a second."""
+        if self._keeping is not None:
+            await asyncio.wait({self._keeping}, timeout=_CLOSING_SECONDS)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -215,8 +222,19 @@ class UnleashFeed:
         )
         self._tell(self._held.state, Author())
 
-    async def _keep(self, held: Held) -> None:
-        self._disk_problem = await asyncio.to_thread(self._last_good.save, held)
+    def _keep(self, held: Held) -> None:
+        """Have the disk keep it, or what is newer still; a disk that hangs holds up nothing."""
+        self._to_keep = held
+        if self._keeping is None or self._keeping.done():
+            self._keeping = self._spawn(self._keep_newest(), "unleash-keep")
+
+    async def _keep_newest(self) -> None:
+        while self._to_keep is not None:
+            held, self._to_keep = self._to_keep, None
+            problem = await asyncio.to_thread(self._last_good.save, held)
+            if problem != self._disk_problem:
+                self._disk_problem = problem
+                self._tell_health(self.health)
 
     # Fetching.
 
@@ -277,11 +295,16 @@ class UnleashFeed:
             return
         self._etag = answer.etag
         self._take(judged.held)
-        if judged.outcome is Outcome.CHANGED:
-            await self._keep(judged.held)
         self._confirmed(judged.held)
-        if not self._registered:
-            self._registered = await client.register()
+        if judged.outcome is Outcome.CHANGED:
+            self._keep(judged.held)
+        now = time.monotonic()
+        if not self._registered and now >= self._register_at:
+            self._register_at = now + _REGISTER_SECONDS
+            self._spawn(self._register(client), "unleash-register")
+
+    async def _register(self, client: Client) -> None:
+        self._registered = await client.register()
 
     async def _judge(self, text: str, accept: bool) -> Judged:
         held, names, newest = self._held, self._names(), self._newest
@@ -303,7 +326,8 @@ class UnleashFeed:
             while len(self._changes) > _REMEMBERED:
                 del self._changes[next(iter(self._changes))]
         self._tell(held.state, Author() if change is None else self._author(change))
-        if self._listener is not None and not self._others_know:
+        # What has changed while this process did not run is no news to the others.
+        if self._listener is not None and not self._others_know and self.health.confirmed_at:
             self._listener.on_changed_elsewhere()
         self._others_know = False
 
@@ -385,18 +409,21 @@ class UnleashFeed:
         said = "" if self._held is None else self._held.features.environment
         return said or self.connection.environment
 
-    def _said(self, scope: str) -> int | None:
+    def _serves(self, scope: str, basis_points: int) -> bool:
         if self._held is None:
-            return None
+            return False
         group, route = group_of(scope), route_of(scope)
         state = self._held.state
         flag = state.groups.get(group) if group else state.routes.get(route or "")
-        return None if flag is None else flag.basis_points
+        if flag is None or flag.rule is None:
+            return flag is not None and flag.basis_points == basis_points
+        return basis_points in flag.rule.percentages()
 
-    def _spawn(self, work: Coroutine[object, object, None], name: str) -> None:
+    def _spawn(self, work: Coroutine[object, object, None], name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
 
 def _next_epoch(revision: int) -> int:

@@ -1,0 +1,460 @@
+"""The feed against a server that answers exactly as badly as it is told to."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from flags.unleash.answers import EPOCH
+from flags.unleash.feed import Names
+from tests.flags.unleash.conftest import Connect
+from tests.flags.unleash.listening import PATIENCE_SECONDS, Listening
+from tests.rigs.child import free_ports
+from tests.rigs.fake_unleash import FakeUnleash
+
+KEPT = "last-good-unleash.json"
+
+
+def prepared(server: FakeUnleash) -> None:
+    """Three flags of ours, and one of somebody else."""
+    server.flag("figway-catalog", percent=25, group="catalog")
+    server.flag("figway-home", percent=5, group="home")
+    server.flag("figway-rollback", enabled=False)
+    server.flag("newsletter")
+
+
+def answers(text: str, status: int = 200) -> web.Response:
+    return web.Response(text=text, status=status, headers={"ETag": '"x"'})
+
+
+GARBAGE = [
+    pytest.param(lambda _: answers("<html>welcome to the captive portal"), id="html"),
+    pytest.param(lambda _: answers(""), id="nothing"),
+    pytest.param(lambda _: answers('{"version": 2'), id="half an answer"),
+    pytest.param(lambda _: answers("[]"), id="a list"),
+    pytest.param(lambda _: answers('{"features": null}'), id="no features"),
+    pytest.param(lambda _: answers('{"features": []}'), id="an empty list"),
+    pytest.param(lambda _: answers('{"features": [{"enabled": true}]}'), id="no name"),
+    pytest.param(lambda _: answers('{"features": [' * 100_000), id="deep nesting"),
+    pytest.param(lambda _: web.Response(body=b'{"features": ["\xff'), id="not UTF-8"),
+    pytest.param(
+        lambda _: answers(json.dumps({"features": [{"name": "other", "enabled": True}]})),
+        id="the flags of somebody else",
+    ),
+]
+
+
+@pytest.mark.parametrize("fault", GARBAGE)
+async def test_provider_answers_200_with_garbage_or_an_empty_list_reject_keep_alert(
+    fake_unleash: FakeUnleash, listening: Listening, connect: Connect, fault: object
+) -> None:
+    prepared(fake_unleash)
+    feed = connect()
+    await listening.until(lambda: bool(listening.news) and listening.health.state == "ok")
+    fake_unleash.fault = fault  # type: ignore[assignment] # what the table holds
+    await listening.until(lambda: listening.health.state in ("rejected", "down"))
+    # The clock of staleness goes on.
+    confirmed = listening.health.confirmed_at
+    await listening.another_look()
+
+    assert len(listening.news) == 1
+    assert listening.percent("catalog") == 25
+    assert listening.health.state in ("rejected", "down")
+    assert listening.health.detail
+    assert listening.health.confirmed_at == confirmed
+    assert feed.fetches["rejected"] + feed.fetches["failed"] > 1
+
+    fake_unleash.fault = None
+    fake_unleash.flag("figway-catalog", percent=30, group="catalog")
+    await listening.until(lambda: listening.percent("catalog") == 30)
+    await listening.until(lambda: listening.health.state == "ok")
+
+
+async def test_a_payload_that_drops_more_than_half_of_our_flags_is_refused_until_accepted(
+    fake_unleash: FakeUnleash, listening: Listening, connect: Connect
+) -> None:
+    prepared(fake_unleash)
+    feed = connect()
+    await listening.until(lambda: listening.percent("catalog") == 25)
+
+    fake_unleash.remove("figway-home")
+    fake_unleash.remove("figway-rollback")
+    fake_unleash.flag("figway-catalog", percent=100, group="catalog")
+    await listening.until(lambda: listening.health.state == "rejected")
+
+    assert "2 of our 3 flags (figway-home, figway-rollback)" in listening.health.detail
+    assert "figway reload" in listening.health.detail
+    assert listening.percent("catalog") == 25
+
+    feed.accept()
+    await listening.until(lambda: listening.health.state == "ok")
+    assert listening.percent("catalog") == 100
+    # What it is silent about is held all the same.
+    assert listening.percent("home") == 5
+    assert listening.health.held == ("route:home",)
+
+
+async def test_a_rollback_in_a_refused_payload_is_heard(
+    fake_unleash: FakeUnleash, listening: Listening, connect: Connect
+) -> None:
+    """Somebody cleared up the flags, and at night the kill switch is needed."""
+    prepared(fake_unleash)
+    connect()
+    await listening.until(lambda: listening.percent("catalog") == 25)
+    before = listening.state.revision
+
+    fake_unleash.remove("figway-home")
+    fake_unleash.remove("figway-catalog")
+    fake_unleash.flag("figway-rollback", enabled=True)
+    await listening.until(lambda: listening.state.rollback is True)
+
+    assert listening.state.revision > before
+    assert listening.percent("catalog") == 25
+    assert listening.health.state in ("ok", "rejected")
+
+
+async def test_a_flag_missing_or_archived_holds_its_last_value_and_alerts_never_false(
+    fake_unleash: FakeUnleash, listening: Listening, connect: Connect
+) -> None:
+    prepared(fake_unleash)
+    connect()
+    await listening.until(lambda: listening.percent("home") == 5)
+
+    fake_unleash.remove("figway-home")
+    await listening.until(lambda: listening.health.held == ("route:home",))
+
+    assert listening.percent("home") == 5
+    assert any("route:home" in problem for problem in listening.health.problems)
+    assert listening.state.rollback is False
+
+    fake_unleash.flag("figway-home", percent=0, group="home")
+    await listening.until(lambda: listening.percent("home") == 0)
+    await listening.until(lambda: listening.health.held == ())
+
+
+async def test_no_poll_goes_backwards_and_a_restored_database_is_accepted_by_an_operator(
+    fake_unleash: FakeUnleash, listening: Listening, connect: Connect
+) -> None:
+    prepared(fake_unleash)
+    fake_unleash.revision = 500
+    feed = connect()
+    await listening.until(lambda: listening.percent("catalog") == 25)
+    assert listening.state.revision == 500
+
+    fake_unleash.revision = 40
+    fake_unleash.flag("figway-catalog", percent=80, group="catalog")
+    await listening.until(lambda: listening.health.state == "rejected")
+    assert listening.percent("catalog") == 25
+    assert "older than 500" in listening.health.detail
+    assert feed.fetches["older"] > 0
+
+    feed.accept()
+    await listening.until(lambda: listening.percent("catalog") == 80)
+    assert listening.state.revision == EPOCH + 41
+
+    # What was accepted is the line that nothing goes behind from now on.
+    fake_unleash.revision = 39
+    fake_unleash.flag("figway-catalog", percent=90, group="catalog")
+    await listening.until(lambda: listening.health.state == "rejected")
+    assert listening.percent("catalog") == 80
+
+
+async def test_a_server_that_counts_no_revisions_is_counted_for(
+    fake_unleash: FakeUnleash, listening: Listening, connect: Connect
+) -> None:
+    fake_unleash.has_revisions = False
+    prepared(fake_unleash)
+    connect()
+    await listening.until(lambda: listening.percent("catalog") == 25)
+    first = listening.state.revision
+    fake_unleash.flag("figway-catalog", percent=26, group="catalog")
+    await listening.until(lambda: listening.percent("catalog") == 26)
+    assert listening.state.revision > first
+
+
+@pytest.mark.parametrize(
+    ("status", "state", "words"),
+    [
+        pytest.param(401, "refused", "refuses the backend token (401)", id="wrong token"),
+        pytest.param(403, "refused", "refuses the backend token (403)", id="forbidden"),
+        pytest.param(404, "down", "check the address", id="no client API there"),
+        pytest.param(429, "down", "answers 429", id="too many requests"),
+        pytest.param(500, "down", "answers 500", id="broken"),
+        pytest.param(503, "down", "answers 503", id="unavailable"),
+    ],
+)
+async def test_a_refusal_is_told_in_words_and_changes_nothing(
+    fake_unleash: FakeUnleash,
+    listening: Listening,
+    connect: Connect,
+    status: int,
+    state: str,
+    words: str,
+) -> None:
+    prepared(fake_unleash)
+    connect()
+    await listening.until(lambda: listening.percent("catalog") == 25)
+    fake_unleash.fault = lambda _: answers("{}", status)
+    await listening.until(lambda: listening.health.state == state)
+    assert words in listening.health.detail
+    assert "secret" not in listening.health.detail
+    assert listening.percent("catalog") == 25
+    fake_unleash.fault = None
+    await listening.until(lambda: listening.health.state == "ok")
+
+
+async def test_an_answer_without_end_is_not_read_to_its_end(
+    fake_unleash: FakeUnleash,
+    listening: Listening,
+    connect: Connect,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("flags.unleash.client.MAX_ANSWER", 1_000_000)
+    fake_unleash.fault = lambda _: answers('{"features": [' + " " * 2_000_000)
+    connect()
+    await listening.until(lambda: listening.health.state == "down")
+    assert "can be read" in listening.health.detail
+
+
+async def test_provider_down_cold_start_uses_the_last_known_good_file(
+    fake_unleash: FakeUnleash, listening: Listening, connect: Connect, tmp_path: Path
+) -> None:
+    prepared(fake_unleash)
+    fake_unleash.segments = [
+        {
+            "id": 1,
+            "name": "beta",
+            "constraints": [{"contextName": "country", "operator": "IN", "values": ["SE"]}],
+        }
+    ]
+    fake_unleash.features["figway-cart"] = {
+        "name": "figway-cart",
+        "enabled": True,
+        "strategies": [{"name": "default", "parameters": {}, "segments": [1]}],
+    }
+    feed = connect()
+    await listening.until(lambda: listening.percent("catalog") == 25)
+    fake_unleash.remove("figway-home")
+    await listening.until(lambda: listening.health.held == ("route:home",))
+    before = listening.state
+    await feed.close()
+    assert (tmp_path / KEPT).stat().st_mode & 0o777 == 0o600
+
+    later = len(listening.news)
+    connect(url=fake_unleash.url, token="default:production.refused-now")
+    # At once: nothing was fetched yet.
+    assert len(listening.news) == later + 1
+    assert listening.state == before
+    assert listening.state.routes["cart"].rule is not None
+    assert listening.health.from_disk
+    assert listening.health.held == ("route:home",)
+    await listening.until(lambda: listening.health.state == "refused")
+    assert listening.percent("catalog") == 25
+    assert listening.health.from_disk
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(lambda content: b"", id="empty"),
+        pytest.param(lambda content: content[:-20], id="torn"),
+        pytest.param(lambda content: content.replace(b"25", b"99"), id="another percentage"),
+        pytest.param(lambda content: b"\x00" * len(content), id="zeros"),
+        pytest.param(lambda content: content.replace(b'"version": 1', b'"version": 7'), id="newer"),
+        pytest.param(lambda content: b"[" * 200_000, id="nested"),
+    ],
+)
+async def test_a_damaged_last_known_good_file_is_told_of_and_not_used(
+    fake_unleash: FakeUnleash,
+    listening: Listening,
+    connect: Connect,
+    tmp_path: Path,
+    damage: object,
+) -> None:
+    prepared(fake_unleash)
+    feed = connect()
+    await listening.until(lambda: listening.health.state == "ok")
+    await feed.close()
+    kept = tmp_path / KEPT
+    kept.write_bytes(damage(kept.read_bytes()))  # type: ignore[operator] # what the table holds
+    told = len(listening.news)
+
+    connect(url=f"http://127.0.0.1:{free_ports(1)[0]}")
+    await listening.until(lambda: listening.health.state == "down")
+
+    assert len(listening.news) == told
+    assert any(str(kept) in problem for problem in listening.health.problems)
+
+
+async def test_a_disk_that_cannot_be_written_is_told_of_and_flags_work(
+    fake_unleash: FakeUnleash, listening: Listening, connect: Connect, tmp_path: Path
+) -> None:
+    (tmp_path / KEPT).mkdir()
+    prepared(fake_unleash)
+    connect()
+    await listening.until(lambda: listening.percent("catalog") == 25)
+    await listening.until(lambda: any(KEPT in p for p in listening.health.problems))
+
+
+async def test_what_was_kept_of_another_environment_is_not_used_and_does_not_stand_in_the_way(
+    fake_unleash: FakeUnleash, listening: Listening, connect: Connect
+) -> None:
+    prepared(fake_unleash)
+    fake_unleash.revision = 900
+    feed = connect()
+    await listening.until(lambda: listening.percent("catalog") == 25)
+    await feed.close()
+    told = len(listening.news)
+
+    fake_unleash.revision = 7
+    fake_unleash.fault = lambda request: (
+        web.json_response(fake_unleash.answer(), headers={"ETag": '"dev"'})
+        if "development" in request.headers["Authorization"]
+        else None
+    )
+    connect(token="default:development.secret")
+    assert len(listening.news) == told
+    await listening.until(lambda: len(listening.news) > told)
+    assert listening.state.revision == EPOCH + 7
+
+
+async def test_a_lost_last_known_good_file_does_not_make_old_answers_new(
+    fake_unleash: FakeUnleash, listening: Listening, connect: Connect
+) -> None:
+    prepared(fake_unleash)
+    connect(newest=2 * EPOCH + 1)
+    await listening.until(lambda: bool(listening.news))
+    assert listening.state.revision == 2 * EPOCH + fake_unleash.revision
+
+
+async def test_names_that_come_into_use_are_read_out_of_what_is_held(
+    fake_unleash: FakeUnleash, listening: Listening, connect: Connect
+) -> None:
+    names = [Names(routes=("catalog",))]
+    prepared(fake_unleash)
+    feed = connect(names=lambda: names[0])
+    await listening.until(lambda: listening.percent("catalog") == 25)
+    assert listening.percent("home") is None
+    names[0] = Names(routes=("home",))
+    feed.reread()
+    assert listening.percent("home") == 5
+    assert "catalog" not in listening.state.routes
+
+
+async def test_unchanged_flags_are_asked_for_with_their_etag_and_now_and_then_without(
+    fake_unleash: FakeUnleash, listening: Listening, connect: Connect
+) -> None:
+    prepared(fake_unleash)
+    feed = connect(full_fetch=0.3)
+    await listening.until(lambda: feed.fetches["unchanged"] > 3)
+    confirmed = listening.health.confirmed_at
+    seen = len(fake_unleash.fetches())
+    await listening.until(
+        lambda: any("If-None-Match" not in each.headers for each in fake_unleash.fetches()[seen:])
+    )
+    asked = fake_unleash.fetches()
+    assert "If-None-Match" not in asked[0].headers
+    assert "If-None-Match" in asked[1].headers
+    assert listening.health.confirmed_at > confirmed
+    assert feed.fetches["changed"] == 1
+
+
+async def test_replicas_do_not_ask_in_step(
+    fake_unleash: FakeUnleash, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared(fake_unleash)
+    feed = connect(poll=5.0)
+    spread = {round(feed._pause(), 1) for _ in range(300)}
+    assert min(spread) >= 4.0
+    assert max(spread) <= 6.0
+    assert len(spread) > 15
+
+
+async def test_the_application_registers_and_reports_what_the_workers_counted(
+    fake_unleash: FakeUnleash, listening: Listening, connect: Connect
+) -> None:
+    counted = {"figway-catalog": (10, 30), "figway-home": (0, 0)}
+
+    async def usage() -> dict[str, tuple[int, int]]:
+        return dict(counted)
+
+    prepared(fake_unleash)
+    feed = connect(usage=usage, report=0.05, instance="replica-7")
+    metrics = "/api/client/metrics"
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not fake_unleash.to(metrics):
+            await listening.another_look()
+    register = fake_unleash.to("/api/client/register")[0]
+    assert register.body["appName"] == "figway"
+    assert register.body["instanceId"] == "replica-7"
+    assert "flexibleRollout" in register.body["strategies"]
+    first = fake_unleash.to(metrics)[0].body
+    assert first["bucket"]["toggles"] == {"figway-catalog": {"yes": 10, "no": 30, "variants": {}}}
+
+    # A report that is refused is made up for by the next.
+    fake_unleash.refusals["POST", metrics] = 500
+    counted["figway-catalog"] = (15, 31)
+    assert feed._reporter is not None
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not feed._reporter.counts["failed"]:
+            await listening.another_look()
+    counted["figway-catalog"] = (16, 31)
+    fake_unleash.refusals.clear()
+    sent = len(fake_unleash.to(metrics))
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while feed._reporter.counts["sent"] < 2:
+            await listening.another_look()
+    taken = fake_unleash.to(metrics)[sent:]
+    yes = sum(each.body["bucket"]["toggles"]["figway-catalog"]["yes"] for each in taken)
+    assert yes in (5, 6)
+    await feed.close()
+    total = sum(
+        each.body["bucket"]["toggles"].get("figway-catalog", {"yes": 0})["yes"]
+        for each in (fake_unleash.to(metrics)[0], *fake_unleash.to(metrics)[sent:])
+    )
+    assert total == 16
+
+
+async def test_without_the_extra_it_says_what_to_install_and_what_the_disk_kept_holds(
+    fake_unleash: FakeUnleash,
+    listening: Listening,
+    connect: Connect,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    prepared(fake_unleash)
+    feed = connect()
+    await listening.until(lambda: listening.health.state == "ok")
+    await feed.close()
+    monkeypatch.setattr("flags.unleash.connection.importlib.util.find_spec", lambda name: None)
+    connect()
+    await listening.until(lambda: listening.health.state == "down")
+    assert "pip install 'figway[unleash]'" in listening.health.detail
+    assert listening.percent("catalog") == 25
+
+
+async def test_a_defect_in_reading_is_told_and_polling_goes_on(
+    fake_unleash: FakeUnleash,
+    listening: Listening,
+    connect: Connect,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    prepared(fake_unleash)
+    with monkeypatch.context() as broken:
+        broken.setattr("flags.unleash.feed.judge", lambda *_, **__: 1 / 0)
+        connect()
+        await listening.until(lambda: "ZeroDivisionError" in listening.health.detail)
+    await listening.until(lambda: listening.percent("catalog") == 25)
+
+
+async def test_many_flags_are_read_beside_the_event_loop(
+    fake_unleash: FakeUnleash, listening: Listening, connect: Connect
+) -> None:
+    for number in range(2000):
+        fake_unleash.flag(f"other-{number}", percent=50)
+    prepared(fake_unleash)
+    connect()
+    await listening.until(lambda: listening.percent("catalog") == 25)
