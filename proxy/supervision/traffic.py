@@ -44,7 +44,8 @@ class Traffic:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._looks: deque[tuple[float, Mapping[_Key, float]]] = deque()
+        # At the start nothing was counted.
+        self._looks: deque[tuple[float, Mapping[_Key, float]]] = deque([(clock(), {})])
 
     def look(self, counted: TallySnapshot) -> None:
         """Take note of the totals of all workers."""
@@ -55,7 +56,7 @@ class Traffic:
             self._looks.popleft()
 
     def now(self) -> TrafficView:
-        """The rates; nothing before the second look."""
+        """The rates; nothing before the first look."""
         if len(self._looks) < 2:
             return TrafficView()
         looks = tuple(self._looks)

@@ -156,7 +156,7 @@ def test_traffic_is_of_the_last_minute_with_its_busiest_stretch() -> None:
     traffic = Traffic(clock=lambda: float(next(clock)))
     assert traffic.now() == TrafficView()
     traffic.look(counted(a=0))
-    assert traffic.now() == TrafficView()
+    assert traffic.now() == TrafficView(seconds=5.0)
     # An hour of silence is forgotten, and so is what came before the window.
     for total in (100, *[100] * 12, 100, 150, 160):
         traffic.look(counted(a=total))
@@ -170,8 +170,8 @@ def test_traffic_is_of_the_last_minute_with_its_busiest_stretch() -> None:
 
 
 def test_a_route_without_requests_in_the_window_has_no_rate() -> None:
-    clock = iter((0.0, 5.0))
+    clock = iter((0.0, 5.0, 70.0, 75.0))
     traffic = Traffic(clock=lambda: next(clock))
-    traffic.look(counted(a=5, b=7))
-    traffic.look(counted(a=10, b=7))
+    for total in (5, 10, 15):
+        traffic.look(counted(a=total, b=7))
     assert [rate.route for rate in traffic.now().rates] == ["a", "product"]
