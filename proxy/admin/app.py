@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from aiohttp import web
 from structlog.typing import FilteringBoundLogger
@@ -30,8 +30,10 @@ def build(
     desk: EvidenceDesk,
     guard: Guard,
     log: FilteringBoundLogger,
+    *,
+    calls: Iterable[web.RouteDef] = (),
 ) -> web.Application:
-    """Put the application together."""
+    """Put the application together; `calls` are those that stand on parts of their own."""
 
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -69,6 +71,7 @@ def build(
     app.add_routes(Api(control, report).routes())
     app.add_routes(ShadowApi(control.shadow, desk).routes())
     app.add_routes(Probes(report).routes())
+    app.add_routes(calls)
     app.add_routes([web.get("/openapi.json", openapi)])
     return app
 

@@ -13,6 +13,7 @@ from proxy.admin.answer import answer
 from proxy.admin.body import read, typed
 from proxy.admin.fields import PATIENCE, Name, Reason, Ticket, Wait, Who, acting, refusal, tag
 from proxy.admin.problem import AdminError
+from proxy.admin.query import query
 from proxy.supervision.change import Refused
 from proxy.supervision.evidence_desk import EvidenceDesk
 from proxy.supervision.shadow_switch import ShadowSwitch
@@ -100,22 +101,22 @@ class ShadowApi:
 
     async def report(self, request: web.Request) -> web.Response:
         """GET /api/v1/shadow/report?route=ID."""
-        asked = _query(request, optional=("route",))
+        asked = query(request, optional=("route",))
         return answer(await _done(self._desk.report(asked["route"])))
 
     async def exemplars(self, request: web.Request) -> web.Response:
         """GET /api/v1/shadow/exemplars?route=ID&fingerprint=HEX."""
-        asked = _query(request, "route", optional=("fingerprint",))
+        asked = query(request, "route", optional=("fingerprint",))
         return answer(await _done(self._desk.exemplars(asked["route"], asked["fingerprint"])))
 
     async def show(self, request: web.Request) -> web.Response:
         """GET /api/v1/shadow/exemplars/ID."""
-        _query(request)
+        query(request)
         return answer(await _done(self._desk.show(request.match_info["id"][:200])))
 
     async def rules(self, request: web.Request) -> web.Response:
         """GET /api/v1/shadow/rules?route=ID."""
-        asked = _query(request, "route")
+        asked = query(request, "route")
         return answer(await _done(self._desk.rules(asked["route"])))
 
     async def what_if(self, request: web.Request) -> web.Response:
@@ -178,20 +179,3 @@ async def _done(question: Awaitable[Result]) -> Result:
         return await question
     except Refused as refused:
         raise refusal(refused) from None
-
-
-def _query(request: web.Request, *needed: str, optional: tuple[str, ...] = ()) -> dict[str, str]:
-    """The parameters of a query: each at most once, none that the call does not know."""
-    asked = {}
-    for name in request.query:
-        if name not in (*needed, *optional):
-            known = ", ".join((*needed, *optional)) or "none"
-            raise AdminError(400, f"unknown parameter {name[:50]!r}; this call takes {known}")
-        if len(request.query.getall(name)) > 1:
-            raise AdminError(400, f"the parameter {name} is given twice")
-    for name in (*needed, *optional):
-        asked[name] = request.query.get(name, "")
-    for name in needed:
-        if not asked[name]:
-            raise AdminError(400, f"the parameter {name} is missing: ?{name}=...")
-    return asked

@@ -21,6 +21,9 @@ from proxy.settings import MIB
 
 _MAX_BYTES = 1 * MIB
 
+# What is made of the tokens there are. May raise, and then nothing is written.
+Edit = Callable[[TokenSet], TokenSet]
+
 _Hex64 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 _Id = Annotated[str, StringConstraints(pattern="^[0-9a-f]{10}$")]
 _Time = Annotated[float, Field(ge=0, le=1e11)]
@@ -79,7 +82,7 @@ def load(path: Path) -> TokenSet:
         raise TokenFileError(f"{path}: {error}") from None
 
 
-def change(path: Path, edit: Callable[[TokenSet], TokenSet]) -> TokenSet:
+def change(path: Path, edit: Edit) -> TokenSet:
     """Read, edit and write under a lock; what it holds then.
 
     Raises TokenFileError, and what `edit` raises; then nothing was written.

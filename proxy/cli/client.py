@@ -14,6 +14,8 @@ from proxy.cli.output import Failure
 
 DEFAULT_ADMIN = "http://127.0.0.1:9900"
 DEFAULT_STATE_DIR = ".figway"
+# Longer than any wait for acks that can be asked for; a dead listener fails at once anyway.
+TIMEOUT_SECONDS = 120.0
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -34,9 +36,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def ask(args: argparse.Namespace, method: str, path: str, body: object = None) -> Any:
+def ask(
+    args: argparse.Namespace,
+    method: str,
+    path: str,
+    body: object = None,
+    *,
+    seen: int | None = None,
+    timeout: float = TIMEOUT_SECONDS,
+) -> Any:
     """Send one request and return the JSON answer.
 
+    With `seen` it is refused unless all that was in use at that revision still is.
     Raises Failure: exit 1 when figway refuses, exit 2 when it cannot be reached or asked.
     """
     state_dir = Path(args.state_dir or os.environ.get("FIGWAY_STATE_DIR") or DEFAULT_STATE_DIR)
@@ -46,9 +57,10 @@ def ask(args: argparse.Namespace, method: str, path: str, body: object = None) -
     if body is not None:
         content = json.dumps(body).encode()
         headers["Content-Type"] = "application/json"
+    if seen is not None:
+        headers["If-Match"] = f'"{seen}"'
     kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
-    # Longer than any wait for acks that can be asked for; a dead listener fails at once anyway.
-    connection = kind(url.hostname or "", url.port, timeout=120)
+    connection = kind(url.hostname or "", url.port, timeout=timeout)
     try:
         connection.request(method, url.path.rstrip("/") + path, content, headers)
         response = connection.getresponse()

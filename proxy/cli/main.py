@@ -24,6 +24,8 @@ COMMANDS = (
     ("rollback", "rollback", "send everything, a group or a route back to legacy"),
     ("resume", "resume", "end a rollback"),
     ("shadow", "shadow.command", "show the evidence: is it safe to cut over?"),
+    ("audit", "audit", "show who moved what and why, and whether that was altered"),
+    ("token", "token", "say who may look, move traffic, or make tokens"),
     ("reload", "reload", "read routes.yaml and the flag file again"),
     ("check", "check", "lint routes.yaml"),
     ("test", "test_routes", "run the tests: block of routes.yaml"),
@@ -41,7 +43,8 @@ EXAMPLES = """examples:
   figway resume --all --reason "fixed in 4.2"
 
 exit codes: 0 done, 1 refused or not applied, 2 wrong usage or figway unreachable
-documentation: docs/rollback.md, docs/routes.md, docs/shadow.md, docs/observability.md
+documentation: docs/rollback.md, docs/routes.md, docs/shadow.md, docs/observability.md,
+docs/admin.md, docs/audit.md
 """
 
 

@@ -28,19 +28,14 @@ def add_parser(subparsers: Parsers) -> None:
     parser.add_argument("name", metavar="ROUTE", help="id of the route, or name of the group")
     parser.add_argument("percent", metavar="PERCENT", type=_percent, help="0 to 100, in 0.01 steps")
     scope.add_reason(parser)
+    scope.add_seen(parser)
     client.add_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Set the percentage; exit 0 once all workers confirmed, 1 if refused or not confirmed."""
-    body = {
-        "name": args.name,
-        "percent": args.percent,
-        "reason": args.reason,
-        "actor": scope.actor(),
-        "wait_seconds": args.wait,
-    }
-    answer = client.ask(args, "POST", "/api/v1/percent", body)
+    body = scope.body(args, name=args.name, percent=args.percent)
+    answer = client.ask(args, "POST", "/api/v1/percent", body, seen=args.if_revision)
     return scope.tell(answer, f"{args.name} is at {args.percent:g} %", as_json=args.json)
 
 

@@ -30,13 +30,8 @@ def add_parser(subparsers: Parsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Resume; exit 0 when the scope is free again, 1 if something still holds it."""
-    body = {
-        "scope": args.scope,
-        "reason": args.reason,
-        "actor": scope.actor(),
-        "wait_seconds": args.wait,
-    }
-    answer = client.ask(args, "POST", "/api/v1/resume", body)
+    body = scope.body(args, scope=args.scope)
+    answer = client.ask(args, "POST", "/api/v1/resume", body, seen=args.if_revision)
     done = f"resumed {args.scope}" if answer["changed"] else f"{args.scope} was not rolled back"
     if answer["still_held"]:
         done = f"{args.scope} is still rolled back"

@@ -14,8 +14,8 @@ WAIT_SECONDS = 5.0
 MAX_WAIT_SECONDS = 60.0
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add scope, reason, wait, JSON and connection."""
+def add_options(parser: argparse.ArgumentParser) -> argparse.Action:
+    """Add scope, reason, wait, JSON and connection; returns the reason, which is required."""
     scope = parser.add_mutually_exclusive_group(required=True)
     scope.add_argument("--all", action="store_const", const="all", dest="scope", help="every route")
     scope.add_argument(
@@ -24,13 +24,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     scope.add_argument(
         "--route", type=lambda name: f"route:{name}", dest="scope", metavar="R", help="one route"
     )
-    add_reason(parser)
+    reason = add_reason(parser)
+    add_seen(parser)
     client.add_options(parser)
+    return reason
 
 
-def add_reason(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+def add_reason(parser: argparse.ArgumentParser, *, required: bool = True) -> argparse.Action:
     """Add what every change takes: a reason for the audit, how long to wait, JSON."""
-    parser.add_argument(
+    reason = parser.add_argument(
         "--reason", required=required, default="none given", help="why, for the audit"
     )
     parser.add_argument(
@@ -43,7 +45,30 @@ def add_reason(parser: argparse.ArgumentParser, *, required: bool = True) -> Non
         help="how long every worker may take to confirm (the command always waits:"
         f" {WAIT_SECONDS:g} by default, {MAX_WAIT_SECONDS:g} with a bare --wait)",
     )
+    parser.add_argument("--ticket", default="", help="the ticket it belongs to, for the audit")
     parser.add_argument("--json", action="store_true", help="print JSON")
+    return reason
+
+
+def add_seen(parser: argparse.ArgumentParser) -> None:
+    """Add the revision that was looked at, for changes that shall not overtake another one."""
+    parser.add_argument(
+        "--if-revision",
+        type=int,
+        metavar="N",
+        help="only if nothing was changed since this revision, as `figway status` shows it",
+    )
+
+
+def body(args: argparse.Namespace, **fields: object) -> dict[str, object]:
+    """What the call of a change takes: its own fields, and who does it and why."""
+    return {
+        **fields,
+        "reason": args.reason,
+        "ticket": args.ticket,
+        "actor": actor(),
+        "wait_seconds": args.wait,
+    }
 
 
 def actor() -> str:

@@ -62,6 +62,12 @@ def add_parser(subparsers: Parsers) -> None:
         help="a file whose appearance rolls everything back (FIGWAY_SENTINEL; default ROLLBACK in"
         " the state directory)",
     )
+    parser.add_argument(
+        "--tokens",
+        metavar="FILE",
+        help="the tokens of people and programs, which a fleet may share (FIGWAY_TOKENS_FILE;"
+        " default tokens.json in the state directory)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -71,7 +77,12 @@ def run(args: argparse.Namespace) -> int:
     from proxy.supervision.files import load
     from proxy.supervision.listener import AddressError
     from proxy.supervision.log import LogWriter, event_log
-    from proxy.supervision.state_directory import SENTINEL, StateDirectory, StateDirectoryError
+    from proxy.supervision.state_directory import (
+        SENTINEL,
+        TOKENS,
+        StateDirectory,
+        StateDirectoryError,
+    )
     from proxy.supervisor import Paths, Supervisor, open_listeners
     from proxy.worker import server_tls
 
@@ -79,11 +90,13 @@ def run(args: argparse.Namespace) -> int:
     config = _path(args, "config")
     state_dir = _path(args, "state_dir")
     sentinel = args.sentinel or os.environ.get("FIGWAY_SENTINEL")
+    tokens = args.tokens or os.environ.get("FIGWAY_TOKENS_FILE")
     paths = Paths(
         config=config,
         flags=_path(args, "flags"),
         state_dir=state_dir,
         sentinel=Path(sentinel).absolute() if sentinel else state_dir / SENTINEL,
+        tokens=Path(tokens).absolute() if tokens else state_dir / TOKENS,
     )
     options = {
         name: value

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+from flags.scope import ALL, group_scope, route_scope
 from proxy.config.rule_draft import DraftError, draft_rules, rule_as_written
 from proxy.routing.route import RouteFile
 from proxy.supervision.audit import Actor, Entry
@@ -18,6 +22,13 @@ _KINDS = {
     409: Refusal.CONFLICT,
     503: Refusal.UNAVAILABLE,
 }
+
+
+# An audit line waits no longer for evidence, and names no more routes.
+VERDICT_SECONDS = 0.2
+VERDICTS_FRESH_SECONDS = 2.0
+MAX_VERDICTS = 20
+_WORST = {"NO-GO": -2, "NEED-MORE-DATA": -1}
 
 
 class Asker(Protocol):
@@ -42,6 +53,8 @@ class EvidenceDesk:
         self._file = file
         self._journal = journal
         self._revision = revision
+        # The scope that was asked for last: when, and what was said.
+        self._verdicts: dict[str, tuple[float, dict[str, str]]] = {}
 
     async def report(self, route: str = "") -> object:
         """What the evidence says of one route, or of all."""
@@ -98,6 +111,39 @@ class EvidenceDesk:
             )
         )
         return answer
+
+    async def verdicts(self, scope: str) -> dict[str, str]:
+        """What the evidence says of the routes in a scope, for the audit: the worst come first.
+
+        Never raises and never takes long: no evidence is no line, whatever the reason.
+        """
+        members = [
+            route.id
+            for route in self._file().routes
+            if route.new and scope in (ALL, group_scope(route.group), route_scope(route.id))
+        ]
+        if not members:
+            return {}
+        asked, known = self._verdicts.get(scope, (-math.inf, {}))
+        if time.monotonic() - asked < VERDICTS_FRESH_SECONDS:
+            return known
+        params = {"route": members[0]} if len(members) == 1 else {}
+        try:
+            asking = self._observer.ask("report", params)
+            status, answer = await asyncio.wait_for(asking, VERDICT_SECONDS)
+        except TimeoutError:
+            return {}
+        reports = answer.get("routes") if status == 200 and isinstance(answer, dict) else None
+        found = {
+            str(report["route"]): str(report["verdict"])
+            for report in (reports if isinstance(reports, list) else ())
+            if isinstance(report, dict) and report.get("route") in members
+        }
+        worst = sorted(found, key=lambda route: (_WORST.get(found[route], 0), route))
+        verdicts = {route: found[route] for route in worst[:MAX_VERDICTS]}
+        # A storm of flips does not ask the observer as often.
+        self._verdicts = {scope: (time.monotonic(), verdicts)}
+        return verdicts
 
     def _check(self, route: str) -> None:
         known(route, (each.id for each in self._file().routes), "route")

@@ -32,8 +32,10 @@ class Publisher:
     def next_revision(self) -> int:
         """Higher than every one before, also over a restart: microseconds, never standing still."""
         self.revision = max(self.revision + 1, time.time_ns() // 1000)
-        # What stood before this process began may have been changed without it.
-        self.changed_revision = self.changed_revision or self.revision
+        if not self.changed_revision:
+            # What stood before this process began may have been changed without it.
+            self.changed_revision = self.revision
+            self._flags = replace(self._switches.snapshot(0), revision=0)
         return self.revision
 
     def check_seen(self, revision: int | None) -> None:

@@ -42,20 +42,16 @@ def add_parsers(subparsers: Parsers) -> None:
 
 def pause(args: argparse.Namespace) -> int:
     """Pause; exit 0 once all workers confirmed."""
-    answer = client.ask(args, "POST", "/api/v1/shadow/pause", _body(args))
+    answer = client.ask(args, "POST", "/api/v1/shadow/pause", scope.body(args))
     done = "shadow traffic is paused" if answer["changed"] else "shadow traffic was paused already"
     return scope.tell(answer, done, as_json=args.json)
 
 
 def resume(args: argparse.Namespace) -> int:
     """Resume; exit 1 if routes.yaml still stops it."""
-    answer = client.ask(args, "POST", "/api/v1/shadow/resume", _body(args))
+    answer = client.ask(args, "POST", "/api/v1/shadow/resume", scope.body(args))
     done = "shadow traffic is resumed" if answer["changed"] else "shadow traffic was not paused"
     code = scope.tell(answer, done, as_json=args.json)
     if answer["still_held"] and not args.json:
         print(bad(f"  still stopped by {', '.join(answer['still_held'])}"))
     return REFUSED if answer["still_held"] else code
-
-
-def _body(args: argparse.Namespace) -> dict[str, object]:
-    return {"reason": args.reason, "actor": scope.actor(), "wait_seconds": args.wait}

@@ -1,0 +1,70 @@
+"""Reading the audit back: the newest entries that fit, and whether the chain is whole. Blocks."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from proxy.supervision.audit_chain import Link, Verified, fields_of
+from proxy.supervision.audit_files import HEAD, AuditFile, files_of, head_of, lines_of, verify
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which entries are asked for."""
+
+    # Aware; None: from the beginning.
+    since: datetime | None = None
+    # As it stands in the line; empty: every scope.
+    scope: str = ""
+    limit: int = 100
+
+    def fits(self, entry: Mapping[str, Any]) -> bool:
+        """Whether an entry is asked for. What has no time that can be read is shown."""
+        if self.scope and entry.get("scope") != self.scope:
+            return False
+        if self.since is None:
+            return True
+        at = moment(str(entry.get("at", "")))
+        return at is None or at >= self.since
+
+
+def moment(text: str) -> datetime | None:
+    """A time as ISO 8601 with its offset; None if it is none."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return at if at.tzinfo is not None else None
+
+
+def entries(files: Sequence[AuditFile], wanted: Wanted) -> list[dict[str, Any]]:
+    """The newest entries that fit, oldest first. Raises AuditFileError."""
+    newest: list[dict[str, Any]] = []
+    for file in reversed(files):
+        left = wanted.limit - len(newest)
+        if not left:
+            break
+        found: deque[dict[str, Any]] = deque(maxlen=left)
+        read = (fields_of(raw) for raw in lines_of(file.path))
+        found.extend(entry for entry in read if entry and wanted.fits(entry))
+        newest = [*found, *newest]
+    return newest
+
+
+def verify_all(path: Path) -> Verified:
+    """The chain of a figway's audit against the head beside it. Raises AuditFileError."""
+    verified = _verify_once(path)
+    # A file that was put aside while it was read looks like one that lost lines.
+    return _verify_once(path) if verified.findings else verified
+
+
+def _verify_once(path: Path) -> Verified:
+    # The head first: the file only grows, and so is never behind it.
+    head = head_of(path.parent)
+    anchors: dict[str, Link] = {} if head is None else {HEAD: head}
+    return verify(files_of(path), anchors)
