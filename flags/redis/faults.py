@@ -83,6 +83,8 @@ class Fault:
     detail: str
     # Another server may be the one to ask now.
     elsewhere: bool = False
+    # What the server's answer began with, where it began with something known.
+    code: str = ""
 
     @property
     def final(self) -> bool:
@@ -118,6 +120,7 @@ def fault_of(error: BaseException, where: str) -> Fault:
         return Fault(
             state=state,
             detail=f"Redis at {where} {words}",
+            code=code,
             elsewhere=code in ("READONLY", "MOVED", "CLUSTERDOWN", "MASTERDOWN", "ASK"),
         )
     if isinstance(error, TimeoutError | exceptions.TimeoutError):

@@ -28,6 +28,9 @@ class Finder(Protocol):
     def check_role(self, role: str) -> Fault | None:
         """What is wrong with a server that says it has this role."""
 
+    def explain(self, fault: Fault) -> Fault:
+        """What a fault means for a URL of this form."""
+
 
 def finder_for(url: RedisUrl, tag: str, name: str) -> Finder:
     """The finder of a URL; `tag` is the hash tag that our keys share."""
@@ -60,6 +63,13 @@ class _Direct:
     def check_role(self, role: str) -> Fault | None:
         return None
 
+    def explain(self, fault: Fault) -> Fault:
+        if fault.code not in ("MOVED", "CROSSSLOT", "CLUSTERDOWN"):
+            return fault
+        where = self._target.shown
+        detail = f"Redis at {where} is a node of a cluster: begin the URL with redis-cluster://"
+        return replace(fault, state="refused", detail=detail)
+
 
 class _Sentinels:
     """Asks all of them: one that was cut off would name a master of yesterday."""
@@ -89,6 +99,9 @@ class _Sentinels:
             detail=f"the Sentinels name a server that is a {role}; waiting for the failover",
             elsewhere=True,
         )
+
+    def explain(self, fault: Fault) -> Fault:
+        return fault
 
     async def _ask(self, address: tuple[str, int]) -> tuple[int, tuple[str, int]] | StoreFault:
         service = self._url.service
@@ -151,6 +164,9 @@ class _Cluster:
 
     def check_role(self, role: str) -> Fault | None:
         return None
+
+    def explain(self, fault: Fault) -> Fault:
+        return fault
 
     def _learn(self, answer: Sequence[Any], asked: tuple[str, int]) -> tuple[str, int] | None:
         owner: tuple[str, int] | None = None

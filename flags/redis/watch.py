@@ -97,7 +97,7 @@ class Watch:
                 await self._once()
             except StoreFault as error:
                 self._counts.connection_faults += 1
-                self._health.reading(error.fault)
+                self._health.reading(self._finder.explain(error.fault))
             except Exception as error:  # noqa: BLE001 - or rollbacks of others would be lost on us
                 self._health.reading(survived(error, "reading from Redis"))
             if self._counts.polls > proven:

@@ -254,17 +254,19 @@ class RedisCluster:
         return f"redis-cluster://{hosts}"
 
     def __enter__(self) -> Self:
-        # The port of the nodes among themselves is 10,000 higher, and has to exist and be free.
+        # The port of the nodes among themselves would be 10,000 higher, where others may listen.
+        ports = free_ports(6)
         self.servers = tuple(
             RedisServer(
                 self._folder,
                 port=port,
                 settings=(
+                    *("cluster-port", str(among_themselves)),
                     *("cluster-enabled", "yes", "cluster-node-timeout", "1000"),
                     *("cluster-config-file", f"nodes-{port}.conf"),
                 ),
             )
-            for port in free_ports(3)
+            for port, among_themselves in zip(ports[:3], ports[3:], strict=True)
         )
         with ExitStack() as stack:
             for server in self.servers:
@@ -272,7 +274,10 @@ class RedisCluster:
             done = subprocess.run(
                 [
                     *(_program("redis-cli"), "--cluster-yes", "--cluster", "create"),
-                    *(f"127.0.0.1:{server.port}" for server in self.servers),
+                    *(
+                        f"127.0.0.1:{port}@{among_themselves}"
+                        for port, among_themselves in zip(ports[:3], ports[3:], strict=True)
+                    ),
                 ],
                 capture_output=True,
                 text=True,
