@@ -82,8 +82,15 @@ known_response_kinds: Final[dict[bytes, int]] = {}
 def learn_request_kind(name: bytes) -> int:
     """The kind of a request field seen for the first time."""
     kind = DROP if _PLAIN_NAME.fullmatch(name) is None else _kind(name, _REQUEST_KINDS)
-    if len(known_request_kinds) < _REMEMBERED and len(name) <= _LONGEST:
+    remembered = len(known_request_kinds) < _REMEMBERED and len(name) <= _LONGEST
+    if remembered:
         known_request_kinds[name] = kind
+    spellings = _spellings.get(name.lower())
+    if spellings is not None:
+        if remembered and len(spellings) < _MOST_SPELLINGS:
+            spellings.append(name)
+        else:
+            _spellings[name.lower()] = None
     return kind
 
 
@@ -139,12 +146,40 @@ def without(fields: Fields, names: frozenset[bytes] | set[bytes]) -> Fields:
 
 def values(fields: Fields, name: bytes) -> list[bytes]:
     """All values of the field with this lower-case name, in order."""
-    size = len(name)
     return [
-        value
-        for sent, value in zip(fields[::STRIDE], fields[2::STRIDE], strict=True)
-        if len(sent) == size and sent.lower() == name
+        fields[index + 2]
+        for index in range(0, len(fields), STRIDE)
+        if fields[index].lower() == name
     ]
+
+
+# Lower-case name of a field that rules ask for -> every way in which requests have spelled it.
+# None: not all of them are known, or they are too many.
+_spellings: Final[dict[bytes, list[bytes] | None]] = {}
+_MOST_SPELLINGS: Final = 4
+
+
+def request_values(fields: Fields, name: bytes) -> list[bytes]:
+    """The same as `values`, for parsed requests, where the same names are asked again and again.
+
+    It compares spellings, which needs no pass over the fields in Python.
+    """
+    if name not in _spellings:
+        known = [sent for sent in known_request_kinds if sent.lower() == name]
+        whole = len(known_request_kinds) < _REMEMBERED and len(name) <= _LONGEST
+        # Fields with a meaning of their own are also written by the proxy, in its own spelling.
+        usual = name not in _REQUEST_KINDS and len(known) <= _MOST_SPELLINGS
+        _spellings[name] = known if whole and usual else None
+    spellings = _spellings[name]
+    if spellings is None:
+        return values(fields, name)
+    names = fields[::STRIDE]
+    found = [sent for sent in spellings if sent in names]
+    if not found:
+        return []
+    if len(found) == 1 and names.count(found[0]) == 1:
+        return [fields[names.index(found[0]) * STRIDE + 2]]
+    return values(fields, name)
 
 
 def size_of_largest(fields: Fields) -> int:

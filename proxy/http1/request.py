@@ -7,7 +7,7 @@ import re
 import secrets
 from typing import TYPE_CHECKING, Final
 
-from proxy.http1.fields import STRIDE, Fields, values
+from proxy.http1.fields import STRIDE, Fields, request_values
 from proxy.http1.known_heads import KnownHead
 from proxy.routing.facts import read_cookie
 
@@ -163,9 +163,11 @@ class Request:
         return read[name]
 
     def _read_header(self, name: str) -> str | None:
-        found = values(self.fields, name.encode("latin-1"))
+        found = request_values(self.fields, name.encode("latin-1"))
         if not found:
             return None
+        if len(found) == 1:
+            return found[0].decode("latin-1")
         return (b"; " if name == "cookie" else b", ").join(found).decode("latin-1")
 
     def cookie(self, name: str) -> str | None:
