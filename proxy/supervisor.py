@@ -21,10 +21,14 @@ from flags.scope import ALL
 from proxy.admin import app as admin
 from proxy.admin.audit_api import AuditApi
 from proxy.admin.guard import Guard
+from proxy.admin.hooks import HookApi
 from proxy.admin.plan_api import PlanApi
 from proxy.admin.token_api import TokenApi
 from proxy.admin.token_desk import TokenDesk
+from proxy.fleet.opening import replica_name
+from proxy.fleet.outside import Outside
 from proxy.link import Apply
+from proxy.routing.route import RouteFile
 from proxy.supervision.audit import Actor, Audit
 from proxy.supervision.control import Control
 from proxy.supervision.crew import Crew, CrewError
@@ -84,6 +88,7 @@ class Supervisor:
         self._admin_listener = admin_listener
         self._log = log
         self._settings = loaded.settings
+        self._plane = loaded.plane
         # Known once bound, also for port 0.
         self._listen = bound_address(listener)
         self._admin = bound_address(admin_listener)
@@ -95,7 +100,13 @@ class Supervisor:
             settings=loaded.settings, listener=listener, log=log, observer=self.observer.path
         )
         self._crew.on_publish = self.observer.follow
-        switches = Switches(paths.flags, state)
+        plane = loaded.plane
+        switches = Switches(
+            paths.flags,
+            state,
+            provider=plane.flags.provider,
+            replica=replica_name(plane.control, self._admin),
+        )
         self.control = Control(
             path=paths.config,
             loaded=loaded,
@@ -108,7 +119,7 @@ class Supervisor:
         )
         self._tokens = TokenDesk(paths.tokens, journal=self.control.journal, log=log)
         self._health = HealthChecks(on_change=self._health_changed, log=log)
-        self.control.files.on_routes = self._health.watch
+        self.control.files.on_routes = self._routes_changed
         traffic = Traffic()
         self._crew.on_collected = traffic.look
         self._planner = Planner(
@@ -131,6 +142,8 @@ class Supervisor:
             admin=self._admin,
             state_directory=state.path,
         )
+        # Made on the running loop.
+        self._outside: Outside | None = None
 
     def _open_observer(self) -> Observer:
         socket, why = None, ""
@@ -156,17 +169,25 @@ class Supervisor:
         sys.setswitchinterval(0.001)
         runner: web.AppRunner | None = None
         paths = self._paths
-        watch = Watch(
-            (paths.config, paths.flags, paths.sentinel, paths.tokens), self._file_changed
-        )
+        watch = Watch((paths.config, paths.flags, paths.sentinel, paths.tokens), self._file_changed)
         try:
             token = self._state.token()
+            self._outside = self._report.outside = Outside(
+                plane=self._plane,
+                control=self.control,
+                admin=self._admin,
+                state=self._state,
+                facts=self._report.facts,
+                log=self._log,
+            )
+            self._outside.prepare()
             self._look_at_the_past()
             runner = await self._open_admin(token)
             await self._start_crew()
             self._health.watch(self.control.file)
             watch.start()
             self._announce()
+            self._outside.start()
             await self._stop_asked.wait()
             return await self._drain()
         except CrewError as error:
@@ -178,6 +199,8 @@ class Supervisor:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
             await self._health.close()
+            if self._outside is not None:
+                await self._outside.close()
             await self._crew.close()
             await self.observer.close()
             if runner is not None:
@@ -206,6 +229,7 @@ class Supervisor:
             *TokenApi(self._tokens).routes(),
             *AuditApi(self._state.path / AUDIT, journal).routes(),
             *PlanApi(self._planner).routes(),
+            *HookApi(None if self._outside is None else self._outside.webhook).routes(),
         )
         app = admin.build(self.control, self._report, desk, guard, self._log, calls=calls)
         return await admin.serve(app, self._admin_listener)
@@ -407,6 +431,11 @@ class Supervisor:
 
     async def _reload_routes(self) -> None:
         await self.control.files.reload_routes()
+
+    def _routes_changed(self, file: RouteFile) -> None:
+        self._health.watch(file)
+        if self._outside is not None:
+            self._outside.routes_changed()
 
     def _health_changed(self) -> None:
         if self._report.phase is not Phase.DRAINING:

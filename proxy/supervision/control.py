@@ -48,6 +48,7 @@ class Control:
             journal=journal,
             file=lambda: self.file,
             sentinel=sentinel,
+            cooldown=loaded.plane.control.resume_cooldown,
             log=log,
         )
         self.files = Files(
@@ -66,7 +67,7 @@ class Control:
             journal=journal,
             file=lambda: self.file,
             name=path.name,
-            read_flags=self.files.read_flags,
+            read_flags=self.files.read_own_flags,
             log=log,
         )
         self.shadow = ShadowSwitch(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,16 +11,23 @@ from structlog.typing import FilteringBoundLogger
 
 from flags.scope import ALL
 from proxy.config.load import load_routes, load_settings
+from proxy.config.load_control_plane import load_control_plane
+from proxy.control_plane import ControlPlane
 from proxy.errors import ConfigError
+from proxy.fleet.opening import check_store
 from proxy.routing.route import RouteFile
 from proxy.routing.table import RouteTable
 from proxy.settings import Settings
 from proxy.supervision.audit import Actor
 from proxy.supervision.change import FileOutcome, Reload
 from proxy.supervision.crew import Acknowledgement, Publication
+from proxy.supervision.flag_file import Glance
 from proxy.supervision.journal import Journal, done
 from proxy.supervision.publisher import PATIENCE_SECONDS, Publisher
+from proxy.supervision.settled import Unsettled, a_moment, read_settled
 from proxy.supervision.switches import Switches
+
+_RESTLESS = "is written again at every look; what was read before holds until it comes to rest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +37,17 @@ class LoadedRoutes:
     file: RouteFile
     table: RouteTable
     settings: Settings
+    plane: ControlPlane
 
 
 def load(path: Path, environ: dict[str, str], options: dict[str, str]) -> LoadedRoutes:
     """Read and compile a routes.yaml. Raises ConfigError with every problem. Blocks."""
     file = load_routes(path)
     table = RouteTable.compile(file)
-    return LoadedRoutes(file, table, load_settings(path, environ, options))
+    settings = load_settings(path, environ, options)
+    plane = load_control_plane(path, environ)
+    check_store(plane.control)
+    return LoadedRoutes(file, table, settings, plane)
 
 
 class Files:
@@ -61,17 +72,24 @@ class Files:
         self.reloads = {"applied": 0, "unchanged": 0, "refused": 0}
         # Told of every routes.yaml that comes into use.
         self.on_routes: Callable[[RouteFile], None] = _nobody
+        # Called when an operator asks for the flags to be read again.
+        self.on_reload: Callable[[], None] = _not_asked
         self._read = read
         self._switches = switches
         self._publisher = publisher
         self._journal = journal
         self._state_of = state_of
         self._log = log
-        # Reading files is one at a time; a rollback never waits for it.
-        self._reading = asyncio.Lock()
+        # Each file is read one time after the other; neither waits for the other, and a rollback
+        # waits for none.
+        self._reading_routes = asyncio.Lock()
+        self._reading_flags = asyncio.Lock()
+        # How long a file has to stay the same.
+        self.moment: Callable[[], Awaitable[None]] = a_moment
 
     async def reload(self, *, actor: Actor, patience: float = PATIENCE_SECONDS) -> Reload:
         """Read both files again; each is used if it is sound, and left as it was if not."""
+        self.on_reload()
         route_outcome, first = await self.reload_routes(patience=patience)
         flag_outcome, second = await self.reload_flags(actor=actor, patience=patience)
         confirmed = second or first
@@ -94,11 +112,10 @@ class Files:
     ) -> tuple[FileOutcome, Acknowledgement | None]:
         """Read routes.yaml again."""
         path = str(self.path)
-        async with self._reading:
-            try:
-                loaded = await asyncio.to_thread(self._read)
-            except ConfigError as error:
-                problems = tuple(map(str, error.problems))
+        async with self._reading_routes:
+            loaded = await self._settled_routes()
+            if not isinstance(loaded, LoadedRoutes):
+                problems = loaded
                 self.reloads["refused"] += 1
                 # The same mistake is told once, not at every look.
                 if problems != self.route_problems:
@@ -107,7 +124,7 @@ class Files:
                 return FileOutcome(path=path, outcome="refused", problems=problems), None
             self.route_problems = ()
             before = self.loaded
-            if loaded.settings != before.settings:
+            if (loaded.settings, loaded.plane) != (before.settings, before.plane):
                 self._log.warning(
                     "settings_changed", path=path, hint="restart figway serve to use them"
                 )
@@ -115,7 +132,7 @@ class Files:
                 self.reloads["unchanged"] += 1
                 return FileOutcome(path=path, outcome="unchanged"), None
             # The settings in use stay those that the workers were started with.
-            self.loaded = LoadedRoutes(loaded.file, loaded.table, before.settings)
+            self.loaded = LoadedRoutes(loaded.file, loaded.table, before.settings, before.plane)
             publication = self._publisher.publish(loaded.file)
             self.on_routes(loaded.file)
             self.reloads["applied"] += 1
@@ -130,6 +147,20 @@ class Files:
             applied_ms=confirmed.ms,
         )
         return FileOutcome(path=path, outcome="applied"), confirmed
+
+    async def _settled_routes(self) -> LoadedRoutes | tuple[str, ...]:
+        """What routes.yaml says, or its problems."""
+
+        def read() -> LoadedRoutes | tuple[str, ...]:
+            try:
+                return self._read()
+            except ConfigError as error:
+                return tuple(map(str, error.problems))
+
+        try:
+            return await read_settled(self.path, read, moment=self.moment)
+        except Unsettled:
+            return (f"{self.path}: {_RESTLESS}",)
 
     async def reload_flags(
         self, *, actor: Actor, patience: float = PATIENCE_SECONDS
@@ -158,28 +189,71 @@ class Files:
         return outcome, confirmed
 
     async def read_flags(self, actor: Actor) -> tuple[FileOutcome, Publication | None]:
-        """Read the flag file and publish what is news in it; nobody waits for the workers."""
-        path = str(self._switches.file.path)
-        async with self._reading:
-            refreshed = await asyncio.to_thread(self._switches.file.read)
-            told = self._switches.file.problems
-            news = self._switches.use_file(refreshed)
-            problems = self._switches.file.problems
-            if problems:
+        """Read the flag file and publish what is news in it; nobody waits for the workers.
+
+        A rollback is published at once, whatever else may still be written; the rest once the file
+        has settled.
+        """
+        begun: list[Publication] = []
+
+        def roll_back(glance: Glance) -> None:
+            if self._switches.use_rollbacks(glance.rollbacks):
+                begun.append(self._publisher.publish())
+
+        file = self._switches.file
+        async with self._reading_flags:
+            try:
+                glance = await read_settled(
+                    file.path, file.glance, moment=self.moment, at_once=roll_back
+                )
+            except Unsettled:
+                problem = f"{file.path}: {_RESTLESS}"
                 self.reloads["refused"] += 1
-                # The same mistake is told once, not at every look.
-                if problems != told:
-                    self._log.error("flags_refused", path=path, problems=problems, by=actor.who)
-                return FileOutcome(path=path, outcome="refused", problems=problems), None
-            if not news:
-                self.reloads["unchanged"] += 1
-                return FileOutcome(path=path, outcome="unchanged"), None
-            publication = self._publisher.publish()
-            self.reloads["applied"] += 1
-        await self._journal.keep_latch(PATIENCE_SECONDS)
-        await self._journal.keep_good_flags()
+                self._log.error("flags_refused", path=str(file.path), problems=(problem,))
+                outcome = FileOutcome(path=str(file.path), outcome="refused", problems=(problem,))
+                return outcome, begun[-1] if begun else None
+            used = await self._use_flags(actor, glance, begun[-1] if begun else None)
+        await self._keep_flags(used[0])
+        return used
+
+    async def read_own_flags(self, actor: Actor) -> tuple[FileOutcome, Publication | None]:
+        """Read the flag file that this process has just replaced as a whole."""
+        async with self._reading_flags:
+            used = await self._use_flags(actor, None, None)
+        await self._keep_flags(used[0])
+        return used
+
+    async def _use_flags(
+        self, actor: Actor, glance: Glance | None, begun: Publication | None
+    ) -> tuple[FileOutcome, Publication | None]:
+        path = str(self._switches.file.path)
+        refreshed = await asyncio.to_thread(self._switches.file.read, glance)
+        told = self._switches.file.problems
+        news = self._switches.use_file(refreshed)
+        problems = self._switches.file.problems
+        if problems:
+            self.reloads["refused"] += 1
+            # The same mistake is told once, not at every look.
+            if problems != told:
+                self._log.error("flags_refused", path=path, problems=problems, by=actor.who)
+            return FileOutcome(path=path, outcome="refused", problems=problems), begun
+        if not news and begun is None:
+            self.reloads["unchanged"] += 1
+            return FileOutcome(path=path, outcome="unchanged"), None
+        publication = self._publisher.publish() if news or begun is None else begun
+        self.reloads["applied"] += 1
         return FileOutcome(path=path, outcome="applied"), publication
+
+    async def _keep_flags(self, outcome: FileOutcome) -> None:
+        """Write down what is in use now, for the next start."""
+        if outcome.outcome == "applied":
+            await self._journal.keep_latch(PATIENCE_SECONDS)
+            await self._journal.keep_good_flags()
 
 
 def _nobody(_: RouteFile) -> None:
     """Take the place of a listener that is not there yet."""
+
+
+def _not_asked() -> None:
+    """Take the place of a source that is not there."""

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
+import time
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 
 from structlog.typing import FilteringBoundLogger
 
 from flags.file_text import FlagFileError
+from flags.provider import FlagSourceError
 from flags.scope import group_scope, route_scope
+from flags.shared import SharedChange, SharedStoreError
+from proxy.control_plane import Provider
+from proxy.fleet.membership import Fleet
+from proxy.fleet.spread import ALONE, LOCAL, Spread
 from proxy.routing.route import Route, RouteFile
-from proxy.supervision.audit import Actor
+from proxy.supervision.audit import Actor, text
 from proxy.supervision.change import Change, FileOutcome, Refusal, Refused, change
 from proxy.supervision.crew import Publication
-from proxy.supervision.journal import Journal, done
+from proxy.supervision.journal import Journal, begun, done
 from proxy.supervision.overview import flag_basis_points, routes
 from proxy.supervision.percentage import flag_members, to_basis_points
+from proxy.supervision.provider_feed import ProviderFeed
 from proxy.supervision.publisher import PATIENCE_SECONDS, Publisher
 from proxy.supervision.switches import Switches
 
@@ -36,6 +44,9 @@ class Percentages:
         log: FilteringBoundLogger,
     ) -> None:
         """`name` is what messages call routes.yaml; `read_flags` reads the flag file again."""
+        # Where percentages are written, if that is not the file.
+        self.fleet: Fleet | None = None
+        self.feed: ProviderFeed | None = None
         self._switches = switches
         self._publisher = publisher
         self._journal = journal
@@ -68,18 +79,12 @@ class Percentages:
             )
             # The disk took its time: somebody else may have been quicker.
             self._publisher.check_seen(seen)
-            try:
-                await asyncio.to_thread(self._switches.file.write_percent, scope, basis_points)
-            except FlagFileError as error:
-                raise Refused(Refusal.CONFLICT, str(error)) from None
-            outcome, publication = await self._read_flags(actor)
-            if outcome.problems:
-                raise Refused(Refusal.CONFLICT, "\n".join(outcome.problems))
-            confirmed = await self._publisher.confirmed(
-                publication or self._publisher.publish(), patience
-            )
+            publication, fleet = await self._write(scope, basis_points, actor, reason, patience)
+            confirmed = await self._publisher.confirmed(publication, patience)
             after = self._state_of(members[0])
-            entry = done(actor, "percent", scope, reason, before, after, confirmed)
+            entry = done(
+                actor, "percent", scope, reason, before, after, confirmed, replicas=fleet.acks
+            )
             await self._journal.write_down(entry)
         self._log.warning(
             "percent_set",
@@ -91,7 +96,68 @@ class Percentages:
             applied_ms=confirmed.ms,
             revision=confirmed.revision,
         )
-        return change(confirmed, self._switches.holds, warnings=self._warnings(name, members))
+        warnings = self._warnings(name, members)
+        return change(confirmed, self._switches.holds, warnings=warnings, fleet=fleet)
+
+    async def _write(
+        self, scope: str, basis_points: int, actor: Actor, reason: str, patience: float
+    ) -> tuple[Publication, Spread]:
+        """Write it where flags come from, and publish what comes of it. Raises Refused."""
+        match self._switches.provider:
+            case Provider.FILE:
+                return await self._write_file(scope, basis_points, actor)
+            case Provider.REDIS:
+                return await self._write_store(scope, basis_points, actor, reason, patience)
+            case Provider.UNLEASH:
+                assert self.feed is not None
+                try:
+                    await self.feed.feed.set_percent(scope, basis_points)
+                except FlagSourceError as error:
+                    raise Refused(Refusal.CONFLICT, str(error)) from None
+                return self._publisher.publish(), LOCAL
+
+    async def _write_file(
+        self, scope: str, basis_points: int, actor: Actor
+    ) -> tuple[Publication, Spread]:
+        try:
+            await asyncio.to_thread(self._switches.file.write_percent, scope, basis_points)
+        except FlagFileError as error:
+            raise Refused(Refusal.CONFLICT, str(error)) from None
+        outcome, publication = await self._read_flags(actor)
+        if outcome.problems:
+            raise Refused(Refusal.CONFLICT, "\n".join(outcome.problems))
+        fleet = ALONE if self.fleet is None else LOCAL
+        return publication or self._publisher.publish(), fleet
+
+    async def _write_store(
+        self, scope: str, basis_points: int, actor: Actor, reason: str, patience: float
+    ) -> tuple[Publication, Spread]:
+        assert self.fleet is not None
+        began = time.perf_counter()
+        told = begun("percent", scope, actor, reason, "", self._publisher.revision)
+        shared = SharedChange(
+            id=secrets.token_hex(16),
+            scope=scope,
+            basis_points=basis_points,
+            revision=self._switches.latch.next_revision(self._switches.now_us()),
+            reason=reason,
+            actor=actor.who,
+            since=time.time(),
+            audit=text(told),
+        )
+        try:
+            state = await self.fleet.write(shared, patience)
+        except SharedStoreError as error:
+            raise Refused(
+                Refusal.UNAVAILABLE,
+                f"the percentage was not confirmed: {error}. It may have been written all the same:"
+                " look at `figway routes` once the store answers. `figway rollback` works without",
+            ) from None
+        revision = state.shares[scope].revision
+        replicas = await self.fleet.wait(revision, began=began, patience=patience)
+        return self._publisher.publish(), Spread(
+            state="shared", revision=revision, replicas=replicas
+        )
 
     def _state_of(self, member: Route) -> str:
         said = flag_basis_points(member, self._switches.snapshot(self._publisher.revision))

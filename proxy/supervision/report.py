@@ -9,6 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from flags.scope import ALL
+from proxy.fleet.outside import Outside
+from proxy.fleet.replica import Facts
 from proxy.supervision import catalogue
 from proxy.supervision.control import Control
 from proxy.supervision.crew import Crew
@@ -17,6 +19,7 @@ from proxy.supervision.listener import Address
 from proxy.supervision.log import LogWriter
 from proxy.supervision.observer_process import Observer
 from proxy.supervision.status import EndpointView, FileView, Phase, Status, WorkerView
+from proxy.supervision.worker_process import WorkerState
 from proxy.tally import Metric, Series, TallySnapshot, add
 
 try:
@@ -41,6 +44,8 @@ class Report:
         state_directory: Path,
     ) -> None:
         self.phase = Phase.STARTING
+        # Set once it is there.
+        self.outside: Outside | None = None
         self._control = control
         self._crew = crew
         self._observer = observer
@@ -98,6 +103,35 @@ class Report:
             ),
             state_directory=str(self._state_directory),
             sentinel=str(control.rollbacks.sentinel),
+            replica=control.switches.replica,
+            provider=None if self.outside is None else self.outside.provider_view(),
+            fleet=None if self.outside is None else self.outside.fleet_view(),
+        )
+
+    def facts(self) -> Facts:
+        """What this replica tells the others of itself."""
+        outside, control = self.outside, self._control
+        assert outside is not None
+        age, fleet = outside.flags_age, outside.fleet
+        unproven = 0.0 if fleet is None else fleet.unproven_seconds
+        workers = self._crew.workers
+        return Facts(
+            replica=outside.replica,
+            boot=outside.boot,
+            version=VERSION,
+            admin=outside.admin,
+            phase=self.phase.value,
+            config=control.file.revision,
+            applied=0 if fleet is None else fleet.applied,
+            provider=control.switches.provider.value,
+            flags_from=outside.flags_from,
+            flags_revision=control.switches.state.revision,
+            # Rounded, so that what has not changed is not told again.
+            flags_age=None if age is None else float(round(age)),
+            workers=len(workers),
+            workers_ready=sum(worker.state is WorkerState.READY for worker in workers),
+            stale=float(round(unproven)) if unproven > outside.plane.control.stale_after else 0.0,
+            holds=tuple(f"{hold.scope} by {hold.source}" for hold in control.holds),
         )
 
     async def tally(self) -> TallySnapshot:

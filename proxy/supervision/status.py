@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from proxy.fleet.view import FleetView, ProviderView
 from proxy.supervision.change import HoldView
 
 
@@ -91,6 +92,10 @@ class Status:
     endpoints: tuple[EndpointView, ...]
     state_directory: str
     sentinel: str
+    # The name of this replica, where its percentages come from, and its fleet; None: it has none.
+    replica: str = ""
+    provider: ProviderView | None = None
+    fleet: FleetView | None = None
 
     @property
     def obstacles(self) -> tuple[str, ...]:
@@ -108,7 +113,8 @@ class Status:
         return (
             *(f"routes refused, the ones before stay: {p}" for p in self.routes.problems),
             *(f"flags refused, the ones before stay: {p}" for p in self.flags.problems),
-            *(f"flags come from {self.flags.source}" for _ in "1" if self.flags.source != "file"),
+            *self._provider_remarks,
+            *self._fleet_remarks,
             *(f"rolled back: {hold.scope} by {hold.source}" for hold in self.holds),
             *(f"worker {w.worker} has not confirmed revision {self.revision}" for w in behind),
             *(f"shadow traffic is paused by {pause.by}" for pause in self.shadow_pauses),
@@ -123,3 +129,38 @@ class Status:
                 if not e.healthy
             ),
         )
+
+    @property
+    def _provider_remarks(self) -> tuple[str, ...]:
+        provider = self.provider
+        if provider is None or provider.name == "file":
+            return () if self.flags.source == "file" else (f"flags come from {self.flags.source}",)
+        remarks = []
+        if provider.from_disk and provider.connection != "ok":
+            remarks.append(f"flags of {provider.name} come from what the disk kept")
+        if provider.state != "fresh":
+            remarks.append(
+                f"flags are {provider.state}: {provider.name} has not confirmed them for"
+                f" {provider.age_seconds:.0f} s"
+            )
+        if provider.connection not in ("ok", "starting"):
+            remarks.append(f"{provider.name} is {provider.connection}: {provider.detail}")
+        if provider.to_legacy:
+            remarks.append(f"on legacy while flags are stale: {', '.join(provider.to_legacy)}")
+        remarks += [f"{name} is missing in {provider.name}, held" for name in provider.held]
+        return tuple(remarks)
+
+    @property
+    def _fleet_remarks(self) -> tuple[str, ...]:
+        fleet = self.fleet
+        if fleet is None:
+            return ()
+        remarks = [f"the fleet differs: {each}" for each in fleet.differences]
+        if fleet.stale:
+            remarks.append(
+                f"control plane stale: the newest shared state was not proven for"
+                f" {fleet.unproven_seconds:.0f} s"
+            )
+        if fleet.detail:
+            remarks.append(f"the shared store is {fleet.state}: {fleet.detail}")
+        return tuple(remarks)

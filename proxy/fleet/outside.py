@@ -1,0 +1,279 @@
+"""What a figway has beyond its own host: the fleet and the flag provider, up, down and told of."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from functools import partial
+
+from structlog.typing import FilteringBoundLogger
+
+from flags.shared import SharedStore
+from flags.unleash.connection import UnleashConnection
+from flags.unleash.feed import Names, UnleashFeed
+from flags.unleash.webhook import Webhook
+from proxy.control_plane import ControlPlane, Provider
+from proxy.fleet import peers
+from proxy.fleet.membership import Fleet
+from proxy.fleet.opening import admin_address, new_boot, open_store, replica_name, shown_store
+from proxy.fleet.replica import Facts, Replica
+from proxy.fleet.view import FleetView, ProviderView, ReplicaStatus
+from proxy.supervision.control import Control
+from proxy.supervision.listener import Address
+from proxy.supervision.provider_feed import ProviderFeed
+from proxy.supervision.staleness import FRESH, staleness
+from proxy.supervision.state_directory import LAST_GOOD_UNLEASH, PEERS, StateDirectory
+
+# How often the age of the flags is looked at.
+LOOK_SECONDS = 1.0
+
+
+class Outside:
+    """Everything beyond this host. `start` once the workers run."""
+
+    def __init__(
+        self,
+        *,
+        plane: ControlPlane,
+        control: Control,
+        admin: Address,
+        state: StateDirectory,
+        facts: Callable[[], Facts],
+        log: FilteringBoundLogger,
+        store: SharedStore | None = None,
+    ) -> None:
+        """`facts` is what this replica says of itself. `store` takes the place of Redis."""
+        self.plane = plane
+        self.replica = replica_name(plane.control, admin)
+        self.boot = new_boot()
+        self.admin = admin_address(plane.control, admin)
+        self._control = control
+        self._state = state
+        self._log = log
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._staleness = FRESH
+        self._peers_kept: tuple[str, ...] = ()
+        store = store or open_store(plane.control, replica=self.replica, boot=self.boot)
+        self.fleet = None if store is None else self._join(store, facts)
+        self.feed, self.webhook = self._feed()
+
+    def _join(self, store: SharedStore, facts: Callable[[], Facts]) -> Fleet:
+        control = self._control
+        fleet = Fleet(
+            store=store,
+            switches=control.switches,
+            publisher=control.publisher,
+            facts=facts,
+            standing=control.rollbacks.standing,
+            keep=partial(control.journal.keep_latch, 5.0),
+            diverged_after=self.plane.control.diverged_after,
+            log=self._log,
+        )
+        fleet.peers = self.plane.control.peers
+        fleet.on_replicas = self._met
+        fleet.on_nudged = self._nudged
+        control.switches.now_us = store.now_us
+        control.rollbacks.fleet = fleet
+        control.percentages.fleet = fleet
+        return fleet
+
+    def _feed(self) -> tuple[ProviderFeed | None, Webhook | None]:
+        unleash, control = self.plane.flags.unleash, self._control
+        if self.plane.flags.provider is not Provider.UNLEASH:
+            return None, None
+        feed = UnleashFeed(
+            UnleashConnection(
+                url=unleash.url,
+                token=unleash.token,
+                admin_token=unleash.admin_token,
+                webhook_token=unleash.webhook_token,
+                app_name=unleash.app_name,
+                instance=self.replica,
+                poll=unleash.poll,
+            ),
+            names=self._names,
+            last_good=self._state.path / LAST_GOOD_UNLEASH,
+            newest=control.switches.latch.newest_flag("unleash"),
+        )
+        provided = ProviderFeed(
+            feed,
+            where=unleash.url,
+            switches=control.switches,
+            publisher=control.publisher,
+            journal=control.journal,
+            log=self._log,
+        )
+        if self.fleet is not None:
+            provided.on_changed = self.fleet.nudge
+        control.percentages.feed = provided
+        control.files.on_reload = feed.accept
+        return provided, Webhook(feed, token=unleash.webhook_token)
+
+    def _names(self) -> Names:
+        file = self._control.file
+        return Names(
+            groups=tuple(group.name for group in file.groups),
+            routes=tuple(route.id for route in file.routes),
+        )
+
+    # Up and down.
+
+    def prepare(self) -> None:
+        """Take what the disk kept of the provider, before the workers are told anything."""
+        if self.feed is not None:
+            self.feed.start()
+
+    def start(self) -> None:
+        """Tell and hear, from now on."""
+        if self.feed is not None:
+            self.feed.serve()
+        if self.fleet is not None:
+            self.fleet.start()
+        self._begin(self._look_regularly(), "look at the age of flags")
+
+    async def close(self) -> None:
+        """Let go of everything."""
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self.feed is not None:
+            await self.feed.close()
+        if self.fleet is not None:
+            await self.fleet.close()
+
+    def routes_changed(self) -> None:
+        """Other names are in use: what the provider says is read again."""
+        if self.feed is not None:
+            self.feed.feed.reread()
+
+    def _nudged(self, what: str) -> None:
+        if self.feed is not None and what == self.feed.feed.name:
+            self.feed.feed.refetch()
+
+    def _begin(self, work: Coroutine[object, object, object], name: str) -> None:
+        async def logged() -> None:
+            try:
+                await work
+            except Exception as error:  # noqa: BLE001 - a defect in one task is told, not fatal
+                self._log.error("task_failed", task=name, exc_info=error)
+
+        task = asyncio.create_task(logged(), name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # The others.
+
+    def _met(self, replicas: tuple[Replica, ...]) -> None:
+        assert self.fleet is not None
+        others = [each.facts for each in replicas if each.live and each.facts.boot != self.boot]
+        known = peers.addresses(self.plane.control.peers, others)
+        # Whoever is not live any more may still serve: it is asked while nobody else is known.
+        self.fleet.peers = known or self.fleet.peers
+        if self.fleet.peers != self._peers_kept:
+            self._peers_kept = self.fleet.peers
+            self._begin(self._keep_peers(self._peers_kept), "keep peers")
+
+    async def _keep_peers(self, known: tuple[str, ...]) -> None:
+        try:
+            await asyncio.to_thread(self._state.write, PEERS, peers.written(known))
+        except OSError as error:
+            self._log.error("peers_not_kept", error=f"{PEERS}: {error.strerror or error}")
+
+    # The age of the flags.
+
+    @property
+    def flags_age(self) -> float | None:
+        """Seconds since the provider confirmed what is held; None: the file has not to."""
+        match self.plane.flags.provider:
+            case Provider.FILE:
+                return None
+            case Provider.REDIS:
+                return None if self.fleet is None else self.fleet.unproven_seconds
+            case Provider.UNLEASH:
+                return None if self.feed is None else self.feed.age
+
+    @property
+    def flags_from(self) -> str:
+        """What says the flags now: the provider, last_good (kept from before), file or nothing."""
+        if self.feed is not None and not self.feed.health.confirmed_at:
+            return "last_good" if self.feed.health.from_disk else self._control.switches.file.origin
+        if self.plane.flags.provider is Provider.FILE:
+            return self._control.switches.file.origin
+        return self.plane.flags.provider.value
+
+    async def _look_regularly(self) -> None:
+        while True:
+            self._look_at_the_age()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    def _look_at_the_age(self) -> None:
+        age = self.flags_age
+        before, now = self._staleness, staleness(age, self.plane.flags, self._control.file)
+        self._staleness = now
+        if now.state != before.state:
+            provider, seconds = self.plane.flags.provider.value, round(age or 0.0, 1)
+            if now.state == "fresh":
+                self._log.info("flags_confirmed_again", provider=provider)
+            elif now.state == "late":
+                self._log.warning("flags_late", provider=provider, age_seconds=seconds)
+            else:
+                self._log.error(
+                    "flags_stale",
+                    provider=provider,
+                    age_seconds=seconds,
+                    to_legacy=sorted(now.routes),
+                )
+        switches = self._control.switches
+        if now.routes != switches.stale_routes:
+            switches.stale_routes = now.routes
+            self._control.publisher.tell()
+
+    # Told.
+
+    def provider_view(self) -> ProviderView:
+        """The provider as operators see it."""
+        switches = self._control.switches
+        age = self.flags_age
+        health = None if self.feed is None else self.feed.health
+        return ProviderView(
+            name=self.plane.flags.provider.value,
+            where=str(switches.file.path) if self.feed is None else self.feed.where,
+            state=self._staleness.state,
+            connection="ok" if health is None else health.state,
+            detail="" if health is None else health.detail,
+            revision=switches.provided.revision or switches.file.state.revision,
+            age_seconds=None if age is None else round(age, 3),
+            from_disk=health is not None and health.from_disk,
+            held=() if health is None else health.held,
+            problems=() if health is None else health.problems,
+            to_legacy=tuple(sorted(switches.stale_routes)),
+        )
+
+    def fleet_view(self) -> FleetView | None:
+        """The fleet as operators see it; None: there is none."""
+        fleet = self.fleet
+        if fleet is None:
+            return None
+        unproven = fleet.unproven_seconds
+        return FleetView(
+            environment=self.plane.control.environment,
+            store=shown_store(self.plane.control),
+            state=fleet.health.state,
+            detail=fleet.health.detail,
+            subscribed=fleet.health.subscribed,
+            revision=fleet.health.revision,
+            applied=fleet.applied,
+            unproven_seconds=round(unproven, 3),
+            stale=unproven > self.plane.control.stale_after,
+            replicas=tuple(self._status_of(each) for each in fleet.replicas),
+            differences=tuple(each.detail for each in fleet.differences),
+            peers=fleet.peers,
+        )
+
+    def _status_of(self, replica: Replica) -> ReplicaStatus:
+        return ReplicaStatus(
+            facts=replica.facts,
+            live=replica.live,
+            this=replica.facts.boot == self.boot,
+            seen_seconds=round(replica.seen_seconds, 3),
+        )

@@ -1,0 +1,66 @@
+"""The fleet and the flag provider as `figway status` shows them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from proxy.fleet.replica import Facts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicaStatus:
+    """One replica: what it says of itself, and whether it still does."""
+
+    facts: Facts
+    live: bool
+    # The one that was asked.
+    this: bool
+    seen_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetView:
+    """The fleet, as one replica of it knows it."""
+
+    environment: str
+    # Address of the shared store, without user and password.
+    store: str
+    # How the store is doing: ok, slow, down, read_only, refused, full, loading, damaged, starting.
+    state: str
+    detail: str
+    # Whether changes are heard of at once, not only at the next poll.
+    subscribed: bool
+    # The newest shared revision that the store has, and that all workers here use.
+    revision: int
+    applied: int
+    # How long ago this replica last knew that it has the newest; stale beyond a limit.
+    unproven_seconds: float
+    stale: bool
+    replicas: tuple[ReplicaStatus, ...]
+    # In what live replicas have differed for too long.
+    differences: tuple[str, ...]
+    # Whom to ask while the store cannot be.
+    peers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderView:
+    """Where percentages come from."""
+
+    # file, redis or unleash.
+    name: str
+    where: str
+    # fresh, late or stale: how long nobody has confirmed what is held.
+    state: str
+    # How the connection is doing: ok, starting, down, refused or rejected.
+    connection: str
+    detail: str
+    revision: int
+    # None: it has not to confirm.
+    age_seconds: float | None
+    from_disk: bool
+    # Flags that it has fallen silent about, and whose last value holds.
+    held: tuple[str, ...]
+    problems: tuple[str, ...]
+    # Routes that go to legacy because nobody confirms their flag.
+    to_legacy: tuple[str, ...]

@@ -1,0 +1,151 @@
+"""The provider that tells by itself (Unleash): its news on the way to workers, latch and audit."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+
+from structlog.typing import FilteringBoundLogger
+
+from flags.feed import FeedHealth, FeedNews, FlagFeed
+from flags.latch import Hold
+from flags.scope import ALL
+from proxy.supervision.audit import Actor
+from proxy.supervision.crew import Publication
+from proxy.supervision.journal import Journal, done
+from proxy.supervision.publisher import PATIENCE_SECONDS, Publisher
+from proxy.supervision.switches import Switches
+
+
+class ProviderFeed:
+    """One feed in use. It is a FeedListener."""
+
+    def __init__(
+        self,
+        feed: FlagFeed,
+        *,
+        where: str,
+        switches: Switches,
+        publisher: Publisher,
+        journal: Journal,
+        log: FilteringBoundLogger,
+    ) -> None:
+        """`where` is what people call the source, such as its address."""
+        self.feed = feed
+        self.where = where
+        self.health = FeedHealth(state="starting")
+        # Called when other replicas should fetch too.
+        self.on_changed: Callable[[str], None] = _nobody
+        self._switches = switches
+        self._publisher = publisher
+        self._journal = journal
+        self._log = log
+        self._began = time.monotonic()
+        # Before the workers run there is nobody to tell, and nothing to wait for.
+        self._serving = False
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self) -> None:
+        """Take what the disk kept, then begin to fetch."""
+        self.feed.start(self)
+
+    def serve(self) -> None:
+        """The workers run: from now on news are published."""
+        self._serving = True
+
+    async def close(self) -> None:
+        """Let go."""
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.feed.close()
+
+    @property
+    def age(self) -> float:
+        """Seconds since the source confirmed what is held; since the start, if it never did."""
+        return time.monotonic() - (self.health.confirmed_at or self._began)
+
+    # What the feed tells.
+
+    def on_flags(self, news: FeedNews) -> None:
+        """Use it at once; who did it is found out afterwards."""
+        before = self._switches.latch.holds
+        if not self._switches.use_feed(news.state, self.feed.name, self.where):
+            return
+        if not self._serving:
+            return
+        publication = self._publisher.publish()
+        self._later(self._used(news, publication, before))
+
+    async def _used(
+        self, news: FeedNews, publication: Publication, before: tuple[Hold, ...]
+    ) -> None:
+        confirmed = await self._publisher.confirmed(publication)
+        news = await self.feed.attribute(news)
+        self._log.info(
+            "flags_applied",
+            path=self.where,
+            revision=confirmed.revision,
+            source_revision=news.state.revision,
+            applied_ms=confirmed.ms,
+            actor=news.who or self.feed.name,
+            event_id=news.event,
+        )
+        actor = Actor(who=news.who or self.feed.name, via="unleash", event=news.event)
+        had = {hold.key: hold for hold in before}
+        has = {hold.key: hold for hold in self._switches.latch.holds}
+        for key in sorted(had.keys() ^ has.keys()):
+            scope = key[0]
+            on = key in has
+            states = ("not rolled back", f"rolled back by {self.feed.name}")
+            was, now = states if on else states[::-1]
+            self._log.warning("rollback_flag_changed", scope=scope, before=was, after=now)
+            reason = f"the rollback flag is {'on' if on else 'off'} in {self.where}"
+            await self._journal.write_down(done(actor, "flag", scope, reason, was, now, confirmed))
+        if had.keys() == has.keys():
+            reason = f"the flags of {self.where} changed"
+            revision = str(news.state.revision)
+            await self._journal.write_down(
+                done(actor, "flag", ALL, reason, "", f"revision {revision}", confirmed)
+            )
+        await self._journal.keep_latch(PATIENCE_SECONDS)
+
+    def on_health(self, health: FeedHealth) -> None:
+        """Tell when it gets better or worse, and every problem once."""
+        before, self.health = self.health, health
+        if before.state != health.state or before.detail != health.detail:
+            if health.state == "ok":
+                self._log.info("provider_connected", provider=self.feed.name, where=self.where)
+            elif health.state != "starting":
+                self._log.error(
+                    "provider_failing",
+                    provider=self.feed.name,
+                    state=health.state,
+                    detail=health.detail,
+                )
+        for problem in health.problems:
+            if problem not in before.problems:
+                self._log.warning("flag_without_effect", detail=problem)
+        for name in health.held:
+            if name not in before.held:
+                self._log.error("flag_missing", flag=name, provider=self.feed.name)
+
+    def on_changed_elsewhere(self) -> None:
+        """Pass it on."""
+        self.on_changed(self.feed.name)
+
+    def _later(self, work: Coroutine[object, object, object]) -> None:
+        async def logged() -> None:
+            try:
+                await work
+            except Exception as error:  # noqa: BLE001 - a defect in one task is told, not fatal
+                self._log.error("task_failed", task="flags", exc_info=error)
+
+        task = asyncio.create_task(logged(), name="flags")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _nobody(_: str) -> None:
+    """Take the place of a listener that is not there."""
