@@ -26,7 +26,7 @@ class Planner:
         """`check` raises Refused for a scope that there is not; `failing` are of legacy."""
         self._file = file
         self._check = check
-        self._traffic = traffic
+        self.traffic = traffic
         self._failing = failing
         # Of the fleet: this replica's name, and what the other live ones tell; None: nothing.
         self.name = ALONE
@@ -40,7 +40,7 @@ class Planner:
         return plan(
             self._file(),
             scope,
-            {self.name: self._traffic.now(), **told},
+            {self.name: self.traffic.now(), **told},
             silent=tuple(name for name in others if name not in told),
             failing=self._failing(),
         )

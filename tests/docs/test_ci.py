@@ -17,7 +17,7 @@ from proxy.conformance.schema import cases_schema
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "ci.md").read_text()
 CASES, WORKFLOW = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
-COMMAND = re.compile(r"figway (?:check|test|conform|compare|shadow|schema)\b[^`\n|]*")
+COMMAND = re.compile(r"figway (?:check|test|diff|conform|compare|shadow|schema)\b[^`\n|]*")
 PLUGIN = (ROOT / "figway_pytest.py").read_text()
 
 

@@ -34,7 +34,9 @@ def _lines(diff: Diff) -> Iterator[str]:
     yield ""
     yield bold("requests")
     span = words.span(forecast)
-    yield f"  {forecast.requests:,} replayed" + (f", {span}" if span else "")
+    scaled = forecast.stands_for / forecast.requests if forecast.requests else 1
+    each = f", each for {scaled:g}" if scaled != 1 else ""
+    yield f"  {forecast.requests:,} replayed{each}" + (f", {span}" if span else "")
     yield f"  {words.summary(forecast)}"
     if forecast.flows:
         yield ""
