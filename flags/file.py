@@ -56,10 +56,29 @@ class FileProvider:
         """Read the file. A missing one says nothing. Raises `FlagFileError` with every problem."""
         return self._read()[0]
 
-    def refresh(self) -> Refreshed:
-        """Read the file; what cannot be read, or is not said any more, changes nothing."""
+    def glance(self) -> tuple[bytes | None, FlagState]:
+        """What stands in the file at this moment, and what that says. Nothing is taken note of.
+
+        None for a file that is not there. Raises `FlagFileError` when it cannot be read; what is
+        no flag file says nothing.
+        """
+        content = self._bytes()
         try:
-            state, content = self._read()
+            # What was taken note of already is no news, and may not look newer than it is.
+            if content is not None and content != self._content:
+                revision = self._dated(self.path.stat().st_mtime_ns)
+                return content, parse_flags(content, str(self.path), revision=revision)
+        except (FlagFileError, OSError):
+            pass
+        return content, NOTHING_SAID
+
+    def refresh(self, glanced: bytes | None = None) -> Refreshed:
+        """Read the file; what cannot be read, or is not said any more, changes nothing.
+
+        With `glanced` that is its content, and it is not read again.
+        """
+        try:
+            state, content = self._read(glanced)
         except FlagFileError as error:
             return Refreshed(state=self._state, problems=error.problems)
         if content is None:
@@ -88,8 +107,8 @@ class FileProvider:
         except OSError as error:
             raise self._error(f"cannot be written ({error.strerror}); {_HINT}") from None
 
-    def _read(self) -> tuple[FlagState, bytes | None]:
-        content = self._bytes()
+    def _read(self, glanced: bytes | None = None) -> tuple[FlagState, bytes | None]:
+        content = self._bytes() if glanced is None else glanced
         if content is None:
             return NOTHING_SAID, None
         return parse_flags(content, str(self.path), revision=self._revision(content)), content
@@ -104,6 +123,11 @@ class FileProvider:
             return changed
         if content == self._content and changed <= before:
             return max(changed, self._state.revision)
+        return self._dated(changed)
+
+    def _dated(self, changed: int) -> int:
+        if self._content is None:
+            return changed
         return max(changed, self._state.revision + 1, self._newest + 1)
 
     def _bytes(self) -> bytes | None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
 from flags.file import FileProvider, Refreshed
-from flags.file_text import unknown_names
-from flags.provider import NOTHING_SAID, FlagState
+from flags.file_text import FlagFileError, unknown_names
+from flags.provider import NOTHING_SAID, Flag, FlagState
 from flags.scope import group_scope, route_scope
 from proxy.routing.route import RouteFile
 from proxy.supervision.state_directory import LAST_GOOD_FLAGS, StateDirectory
@@ -22,6 +23,16 @@ _STATE = TypeAdapter(FlagState)
 FILE = "file"
 
 FileOrigin = Literal["file", "last_good", "nothing"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Glance:
+    """What stood in the file, perhaps in the middle of being written."""
+
+    # None: there was nothing to be read.
+    content: bytes | None
+    # The rollbacks that are on in it, and nothing else.
+    rollbacks: FlagState
 
 
 class FlagFile:
@@ -50,9 +61,17 @@ class FlagFile:
         self.state = first.state
         self.held_percentages = first.held
 
-    def read(self) -> Refreshed:
-        """Look at the file again. Blocks."""
-        return self._provider.refresh()
+    def glance(self) -> Glance:
+        """What stands in the file at this moment; nothing of it is taken over. Blocks."""
+        try:
+            content, state = self._provider.glance()
+        except FlagFileError:
+            return Glance(content=None, rollbacks=NOTHING_SAID)
+        return Glance(content=content, rollbacks=_rollbacks_of(state))
+
+    def read(self, glance: Glance | None = None) -> Refreshed:
+        """Look at the file again, or take what was seen at a glance. Blocks."""
+        return self._provider.refresh(None if glance is None else glance.content)
 
     def use(self, refreshed: Refreshed) -> bool:
         """Take over what it says; whether that is news."""
@@ -97,6 +116,19 @@ class FlagFile:
             if scope in known
         ]
         return (*found, *held)
+
+
+def _rollbacks_of(state: FlagState) -> FlagState:
+    groups, routes = (
+        {name: Flag(rollback=True) for name, flag in flags.items() if flag.rollback}
+        for flags in (state.groups, state.routes)
+    )
+    return FlagState(
+        revision=state.revision,
+        rollback=state.rollback or None,
+        groups=groups,
+        routes=routes,
+    )
 
 
 def _said(state: FlagState) -> tuple[object, ...]:

@@ -150,6 +150,15 @@ class Switches:
             return False
         return self._observe(self.file.state, FILE, str(self.file.path)) or news
 
+    def use_rollbacks(self, state: FlagState) -> bool:
+        """Take over the rollbacks that the flag file says, before anything else of it.
+
+        Whether one of them is news.
+        """
+        before = {hold.key for hold in self.latch.holds}
+        self._observe(state, FILE, str(self.file.path))
+        return {hold.key for hold in self.latch.holds} != before
+
     def use_feed(self, state: FlagState, origin: str, where: str) -> bool:
         """Take over what the provider says; whether that is news."""
         news = replace(state, revision=0) != replace(self.fed, revision=0)
