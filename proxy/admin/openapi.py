@@ -28,6 +28,7 @@ from proxy.evidence.answers import (
     TriageAnswer,
 )
 from proxy.supervision.change import Change, Reload
+from proxy.supervision.plan import Plan
 from proxy.supervision.status import Status
 
 _ERRORS = {
@@ -96,6 +97,13 @@ CALLS = (
     Call(name="explain", summary="Tell why a request goes where it goes", body=ExplainRequest),
     Call(name="status", summary="What is running", result=Status),
     Call(name="routes", summary="Every route and where its flag stands"),
+    Call(
+        name="plan",
+        summary="The load that each upstream would get if a scope were rolled back now",
+        result=Plan,
+        errors={"404": _CHANGE_ERRORS["404"]},
+        parameters=("scope?",),
+    ),
     Call(
         name="shadow/report",
         summary="What the evidence says of every route, or of one",

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import Any
+from urllib.parse import quote
 
-from proxy.cli import client, scope
-from proxy.cli.output import Help
+from proxy.cli import client, plan_text, scope
+from proxy.cli.output import OK, REFUSED, Failure, Help, print_json
 
 Parsers = Any  # argparse's own type for it is private
+
+ALL = "all"
+# What a rollback waits for its own plan. Seconds.
+_FORETELL_SECONDS = 0.5
 
 
 def add_parser(subparsers: Parsers) -> None:
@@ -19,23 +25,62 @@ def add_parser(subparsers: Parsers) -> None:
         description="Send everything, a group or a route back to legacy. The command returns when"
         " every worker has confirmed; from then on no new request reaches a new service. It stays"
         " so, also over a restart, until `figway resume`. Routes at stage complete stay where they"
-        " are.",
+        " are. With --plan nothing is changed: it tells the load that legacy would get, by the"
+        " traffic of the last minute. A rollback of everything tells it too before it acts, and"
+        " acts whatever the plan says.",
         epilog='example:\n  figway rollback --all --reason "error rate after 4.2"\n'
+        "  figway rollback --all --plan\n"
         "\nexit codes: 0 every worker confirmed, 1 refused or not confirmed,"
-        " 2 figway cannot be reached\n",
+        " 2 figway cannot be reached\n"
+        "with --plan: 0 legacy bears it or nobody said what it bears, 1 it would get more\n",
         formatter_class=Help,
         allow_abbrev=False,
     )
-    scope.add_options(parser)
+    reason = scope.add_options(parser)
+
+    class Plan(argparse.Action):
+        """What only looks needs no reason."""
+
+        def __call__(self, _: object, args: argparse.Namespace, *__: object) -> None:
+            reason.required = False
+            args.plan = True
+
+    parser.add_argument(
+        "--plan",
+        action=Plan,
+        nargs=0,
+        default=False,
+        help="change nothing: print the load that legacy would get",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Roll back; exit 0 once all workers confirmed, 1 if not, 2 if figway cannot be reached."""
-    body = {
-        "scope": args.scope,
-        "reason": args.reason,
-        "actor": scope.actor(),
-        "wait_seconds": args.wait,
-    }
-    answer = client.ask(args, "POST", "/api/v1/rollback", body)
+    if args.plan:
+        return _tell_plan(args)
+    if args.scope == ALL:
+        _foretell(args)
+    body = scope.body(args, scope=args.scope)
+    answer = client.ask(args, "POST", "/api/v1/rollback", body, seen=args.if_revision)
     return scope.tell(answer, f"rolled back {args.scope}", as_json=args.json)
+
+
+def _tell_plan(args: argparse.Namespace) -> int:
+    plan = client.ask(args, "GET", f"/api/v1/plan?scope={quote(args.scope)}")
+    if args.json:
+        print_json(plan)
+    else:
+        print(plan_text.render(plan))
+    return REFUSED if plan["verdict"] == "exceeds" else OK
+
+
+def _foretell(args: argparse.Namespace) -> None:
+    """Say what legacy will get. No plan stops a rollback, and none is waited for long."""
+    try:
+        plan = client.ask(
+            args, "GET", f"/api/v1/plan?scope={args.scope}", timeout=_FORETELL_SECONDS
+        )
+    except Failure:
+        return
+    # Where JSON is wanted, stdout holds one value only.
+    print(plan_text.verdict(plan), file=sys.stderr if args.json else sys.stdout, flush=True)
