@@ -16,7 +16,7 @@ from flags.redis.line import Lines
 from flags.redis.scripts import RENEW, RESTORE
 from flags.redis.settings import RedisSettings
 from flags.redis.sight import Sight, texts_of
-from flags.redis.words import missing, told_first
+from flags.redis.words import MAX_REVISION, missing, told_first
 from flags.shared import NOTHING_SHARED, SharedState
 
 _MOST_NUDGES = 16
@@ -147,7 +147,8 @@ class Desk:
     def _lacks(self) -> bool:
         fields = self._sight.fields
         return self._sight.open and (
-            self._held.revision > fields.revision or bool(missing(self._held, fields))
+            min(self._held.revision, MAX_REVISION) > fields.revision
+            or bool(missing(self._held, fields))
         )
 
     async def _restore(self) -> bool:
@@ -157,7 +158,8 @@ class Desk:
         keys, heard = self._settings.keys, self._sight.heard
         words = missing(self._held, self._sight.fields)
         texts = [text for word in words for text in word]
-        told: tuple[str | int, ...] = (keys.bell, self._held.revision, *texts)
+        least = min(self._held.revision, MAX_REVISION)
+        told: tuple[str | int, ...] = (keys.bell, least, *texts)
         command = ("EVAL", RESTORE, 1, keys.state, *told)
         ((written, answer),) = await self._lines.ask(command, within=self._settings.answer_within)
         self._counts.restored += written

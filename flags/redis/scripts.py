@@ -13,6 +13,12 @@ from typing import Final
 #       length of the audit, its line, then field and text without revision, again and again.
 # Returns: written | again | late, the audit's error or '', the hash.
 WRITE: Final = """
+local function number(text)
+  local value = tonumber(text)
+  -- What is no revision, or beyond what a double counts, is as good as none.
+  if not value or value ~= value or value < 0 or value > 9007199254739968 then return 0 end
+  return value
+end
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local outcome, trouble = 'again', ''
@@ -22,7 +28,7 @@ if redis.call('EXISTS', KEYS[2]) == 0 then
   else
     outcome = 'written'
     local before = redis.call('HGET', KEYS[1], 'rev') or '0'
-    local revision = math.max((tonumber(before) or 0) + 1, tonumber(ARGV[2]), now)
+    local revision = math.max(number(before) + 1, tonumber(ARGV[2]), now)
     local text = string.format('%.0f', revision)
     redis.call('SET', KEYS[2], text, 'PX', ARGV[4])
     local message = {'words', before, text}
@@ -46,8 +52,13 @@ return {outcome, trouble, redis.call('HGETALL', KEYS[1])}
 # A field that changed meanwhile is left alone: whoever changed it knows more.
 # Returns: how many fields were written, the hash.
 RESTORE: Final = """
+local function number(text)
+  local value = tonumber(text)
+  if not value or value ~= value or value < 0 or value > 9007199254739968 then return 0 end
+  return value
+end
 local before = redis.call('HGET', KEYS[1], 'rev') or '0'
-local known = tonumber(before) or 0
+local known = number(before)
 local message = {'words', before, ''}
 local written = 0
 for i = 3, #ARGV, 3 do

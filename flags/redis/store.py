@@ -36,6 +36,7 @@ _FIRST_PAUSE = 0.02
 _LONGEST_PAUSE = 0.2
 # A write that Redis reads this much after its sender gave up is not made.
 _LATE_BY = 0.05
+_CLOCK_SLACK = 1.0
 
 
 class RedisStore:
@@ -125,6 +126,8 @@ class RedisStore:
         deadline = loop.time() + patience
         pause = _FIRST_PAUSE
         while True:
+            if self._lines.target is None and self._health.now.state == "refused":
+                raise self._failed(self._health.now.detail)
             try:
                 return await self._write(change, words, deadline - loop.time())
             except StoreFault as error:
@@ -157,6 +160,9 @@ class RedisStore:
         deadline = loop.time() + within
         ((outcome, trouble, answer),) = await self._lines.ask(command, within=within)
         if outcome == b"late":
+            # Or its clock was set a moment ago.
+            self._watch.clock.forget()
+            self._watch.look_now()
             detail = "Redis read the write only after its sender had given up, and left it"
             raise StoreFault(Fault(state="slow", detail=detail))
         self._health.writing(None)
@@ -210,7 +216,8 @@ class RedisStore:
                     ReplicaView(
                         replica=str(entry["replica"]),
                         boot=boot,
-                        live=left > 0,
+                        # More is left than was ever given: the server's clock was set back.
+                        live=0 < left <= self._settings.lease + _CLOCK_SLACK,
                         seen_seconds=max(0.0, self._settings.lease - left),
                         facts=str(entry["facts"]),
                     )

@@ -19,6 +19,7 @@ from flags.redis.sight import Sight, texts_of
 
 # A better sample of the server's clock is one with a shorter round trip; an old one is not kept.
 _SAMPLE_LASTS = 10.0
+_DRIFT_US = 5_000
 
 
 class StoreClock:
@@ -39,14 +40,18 @@ class StoreClock:
     def sample(self, seconds: int, microseconds: int, asked: float, answered: float) -> None:
         """The server's time, from an answer; `asked` and `answered` are monotonic seconds."""
         took = answered - asked
-        if took > self._round_trip and answered - self._sampled < _SAMPLE_LASTS:
+        ahead = seconds * 1_000_000 + microseconds - int((asked + answered) / 2 * 1_000_000)
+        # Each sample is right within half its round trip. Two that cannot both be right: the clock
+        # was set, or is that of another server.
+        doubt = (took + self._round_trip) / 2 * 1_000_000 + _DRIFT_US
+        agrees = not self.known or abs(ahead - self._ahead) <= doubt
+        if agrees and took > self._round_trip and answered - self._sampled < _SAMPLE_LASTS:
             return
-        middle = int((asked + answered) / 2 * 1_000_000)
-        self._ahead = seconds * 1_000_000 + microseconds - middle
+        self._ahead = ahead
         self._round_trip, self._sampled, self.known = took, answered, True
 
     def forget(self) -> None:
-        """Another server may have another clock: believe its first answer."""
+        """Believe the next sample, whatever it says."""
         self._round_trip = float("inf")
 
 

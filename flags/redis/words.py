@@ -18,8 +18,8 @@ from flags.scope import ALL, checked_scope
 from flags.shared import NOTHING_SHARED, Mark, Share, SharedChange, SharedState, merge
 
 REVISION: Final = "rev"
-# Beyond this, Lua's numbers leave gaps. The year 2255, in microseconds.
-MAX_REVISION: Final = 2**53 - 1
+# Near 2**53 Lua's numbers begin to leave gaps. The year 2255, in microseconds.
+MAX_REVISION: Final = 2**53 - 1024
 _ROLLBACK: Final = "rollback:"
 _PERCENT: Final = "percent:"
 _DIGITS: Final = re.compile("[0-9]{1,16}").fullmatch

@@ -96,6 +96,8 @@ async def test_redis_that_came_back_empty_is_told_everything_again(
         pytest.param(("HDEL", STATE, "rev"), id="the-revision"),
         pytest.param(("HSET", STATE, "rollback:all", "junk"), id="a-garbled-word"),
         pytest.param(("HSET", STATE, "rev", "junk"), id="a-garbled-revision"),
+        pytest.param(("HSET", STATE, "rev", "nan"), id="a-revision-that-is-no-number"),
+        pytest.param(("HSET", STATE, "rev", "9" * 30), id="a-revision-beyond-counting"),
     ],
 )
 async def test_what_redis_lost_is_written_back(

@@ -67,7 +67,7 @@ async def test_a_primary_that_was_demoted_is_left(sentinels: Sentinels) -> None:
         await connected([one, other])
 
 
-async def test_sentinels_that_are_gone_are_not_missed_and_told_at_a_start(
+async def test_sentinels_that_nobody_finds_are_told(
     redis_server: RedisServer,
 ) -> None:
     async with fleet("redis+sentinel://127.0.0.1:9,127.0.0.1:10/main", "a") as (one,):
