@@ -3,7 +3,7 @@
 The meaning is Unleash's, held to its client specification. Two things are ours. A field that nobody
 has said how to read meets nothing, not even inverted: what is not known never moves traffic. And a
 ceiling is a share of the clients, measured on one hash for the whole rule, so that strategies
-together never let more in than Git allows.
+together never let more in than Git allows. Explained part by part: account.py.
 """
 
 from __future__ import annotations
@@ -22,12 +22,17 @@ from flags.unleash.context import (
     Subject,
     UnclearField,
 )
-from flags.unleash.operators import ConstraintError, compile_moment_test, compile_test
+from flags.unleash.operators import (
+    ConstraintError,
+    compile_moment_test,
+    compile_test,
+    fault_of,
+)
 from flags.unleash.variants import variant_reader
 
 Check = Callable[[Subject], bool]
 # The hash of a percentage: the first half of its input, and what the rest is read from ("": key).
-_Hash = tuple[str, str]
+Hash = tuple[str, str]
 
 
 def yes(_subject: object) -> bool:
@@ -47,7 +52,7 @@ def compile_rule(
 
     `own_hash` is the first half of the hash input that the route uses by itself.
     """
-    ask = _Compiler(rule, context).admission(own_hash, ceiling)
+    ask = RuleCompiler(rule, context).admission(own_hash, ceiling)
     if ask is yes or ask is no:
         return ask
 
@@ -60,37 +65,41 @@ def compile_rule(
     return admits
 
 
-def cap_hash(rule: Rule, own_hash: str) -> _Hash:
+def cap_hash(rule: Rule, own_hash: str) -> Hash:
     """The hash that a ceiling is measured on: the one of all percentages, else the route's own."""
     hashes = {hash_of(each) for each in rule.strategies if each.basis_points and not each.fault}
     return hashes.pop() if len(hashes) == 1 else (own_hash, "")
 
 
-def hash_of(strategy: Strategy) -> _Hash:
+def hash_of(strategy: Strategy) -> Hash:
     """The hash of a strategy with a percentage."""
     of_key = strategy.stickiness in KEY_OF_THE_ROUTE
     return strategy.hash_group, "" if of_key else strategy.stickiness
 
 
-class _Compiler:
+class RuleCompiler:
+    """Compiles the parts of one rule; `yes` and `no` are what they come to for everybody."""
+
     def __init__(self, rule: Rule, context: Context[Any]) -> None:
         self._rule = rule
         self._context = context
         self._same_for_all = static_fields(rule)
 
     def admission(self, own_hash: str, ceiling: int) -> Check[Any]:
+        """The whole rule; see `compile_rule`."""
         if not self._rule.enabled:
             return no
         cap = cap_hash(self._rule, own_hash) if ceiling < BASIS_POINTS else None
-        strategies = [self._strategy(each, cap, ceiling) for each in self._rule.strategies]
+        strategies = [self.strategy(each, cap, ceiling) for each in self._rule.strategies]
         if not self._rule.strategies:
-            strategies = [yes if cap is None else self._below(cap, ceiling)]
-        return all_of([*map(self._parent, self._rule.parents), any_of(strategies)])
+            strategies = [yes if cap is None else self.below(cap, ceiling)]
+        return all_of([*map(self.parent, self._rule.parents), any_of(strategies)])
 
-    def _strategy(self, strategy: Strategy, cap: _Hash | None, ceiling: int) -> Check[Any]:
+    def strategy(self, strategy: Strategy, cap: Hash | None, ceiling: int) -> Check[Any]:
+        """One strategy, below a ceiling on the hash `cap`; None is no ceiling."""
         if strategy.fault:
             return no
-        checks = [*map(self._constraint, strategy.constraints)]
+        checks = [*map(self.constraint, strategy.constraints)]
         limit = strategy.basis_points
         if limit is None:
             checks.append(self._listed(strategy))
@@ -98,12 +107,13 @@ class _Compiler:
             limit, cap = min(limit, ceiling), None
         # Last, so that no client is given an identity who cannot get in anyway.
         if cap is not None:
-            checks.append(self._below(cap, ceiling))
+            checks.append(self.below(cap, ceiling))
         if limit is not None:
-            checks.append(self._below(hash_of(strategy), limit))
+            checks.append(self.below(hash_of(strategy), limit))
         return all_of(checks)
 
-    def _below(self, share_of: _Hash, limit: int) -> Check[Any]:
+    def below(self, share_of: Hash, limit: int) -> Check[Any]:
+        """Whether a bucket is below a limit of basis points. Without a value there is none."""
         prefix, field = share_of
         read = self._context.hashed(field or "default")
         if read is None or limit <= 0:
@@ -132,7 +142,8 @@ class _Compiler:
             case _:
                 return yes
 
-    def _constraint(self, constraint: Constraint) -> Check[Any]:
+    def constraint(self, constraint: Constraint) -> Check[Any]:
+        """One constraint."""
         try:
             if constraint.field == CURRENT_TIME:
                 if constraint.operator not in DATE_OPERATORS:
@@ -151,15 +162,18 @@ class _Compiler:
             return no
         return lambda subject: test(read(subject))
 
-    def _parent(self, parent: Parent) -> Check[Any]:
+    def parent(self, parent: Parent) -> Check[Any]:
+        """Whether a parent is as it must be."""
         if parent.fault:
             return no
-        strategies = [self._strategy(each, None, BASIS_POINTS) for each in parent.strategies]
+        strategies = [self.strategy(each, None, BASIS_POINTS) for each in parent.strategies]
         on = any_of(strategies) if parent.strategies else yes
         if not parent.enabled:
             on = no
         if not parent.on:
-            return negated(on)
+            unsure = parent.enabled and any(map(self._is_unsure, parent.strategies))
+            # Off for want of knowledge is not off: that would move traffic.
+            return no if unsure else negated(on)
         if not parent.wanted:
             return on
         variant = variant_reader(
@@ -170,6 +184,19 @@ class _Compiler:
         )
         wanted = frozenset(parent.wanted)
         return all_of([on, lambda subject: variant(subject) in wanted])
+
+    def _is_unsure(self, strategy: Strategy) -> bool:
+        return bool(strategy.fault) or any(
+            fault_of(each) or not self.is_readable(each.field) for each in strategy.constraints
+        )
+
+    def is_readable(self, field: str) -> bool:
+        """Whether anybody has said how to read a field."""
+        return (
+            field == CURRENT_TIME
+            or field in self._same_for_all
+            or self._context.field(field) is not None
+        )
 
 
 def static_fields(rule: Rule) -> dict[str, str]:

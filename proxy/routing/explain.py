@@ -6,16 +6,21 @@ test holds the two together. As text: explain_text.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
 
 import mmh3
 
 from flags.evaluate import BASIS_POINTS, bucket_of
+from flags.scope import ALL, group_scope, route_scope
 from flags.snapshot import FlagSnapshot
+from flags.unleash.account import RuleAccount
 from proxy.routing.compiled import CompiledRoute
 from proxy.routing.criteria import Criterion, Fit
 from proxy.routing.decision import Decision, decide
+from proxy.routing.explain_rule import Step, account_of_rule, rule_chain
 from proxy.routing.facts import RequestFacts
 from proxy.routing.match import fits_host, fits_path
 from proxy.routing.rewrite import compile_rewrite, upstream_target
@@ -27,6 +32,7 @@ from proxy.stages import Reason, Side, Stage
 
 # A table up to this size is listed whole; of a larger one, the routes whose host and path fit.
 _LIST_ALL_UP_TO = 50
+_NO_SOURCES: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,15 +45,6 @@ class Candidate:
     failed: str = ""
     chosen: bool = False
     reached: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One reason of the override chain, and whether it was the one."""
-
-    reason: Reason
-    applies: bool
-    detail: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +80,10 @@ class Explanation:
     omitted: int
     steps: tuple[Step, ...]
     bucketing: Bucketing | None
+    # What the flag said, where it takes more than a percentage to say it.
+    rule: RuleAccount | None
+    # Where the flag came from, if the caller knows.
+    flag_source: str
     route: str
     stage: Stage
     group: str
@@ -96,15 +97,25 @@ class Explanation:
     flags_revision: int
 
 
-def explain(table: RouteTable, flags: FlagSnapshot, facts: RequestFacts) -> Explanation:
-    """Decide as traffic does, and tell how it came to that."""
+def explain(
+    table: RouteTable,
+    flags: FlagSnapshot,
+    facts: RequestFacts,
+    sources: Mapping[str, str] = _NO_SOURCES,
+) -> Explanation:
+    """Decide as traffic does, and tell how it came to that.
+
+    `sources` say by scope in words where a flag or a rollback came from.
+    """
     decision = decide(table, flags, facts)
     path = matching_view(facts.path)
     candidates, omitted, unclear = _search(table, facts, path)
     why = ambiguity(facts.path)
     ambiguous = f"the path can be read in two ways: {why}" if why else unclear
     compiled = table.ambiguous if ambiguous else table.compiled(decision.route.id)
-    bucketing = None if ambiguous else _bucketing(compiled, flags, facts)
+    rule = None if ambiguous else account_of_rule(table, compiled, flags, facts)
+    bucketing = None if ambiguous or rule else _bucketing(compiled, flags, facts)
+    chain = _Chain(compiled, flags, facts, bucketing, rule, sources)
     return Explanation(
         method=facts.method,
         host=facts.host,
@@ -114,8 +125,10 @@ def explain(table: RouteTable, flags: FlagSnapshot, facts: RequestFacts) -> Expl
         ambiguous=ambiguous,
         candidates=candidates,
         omitted=omitted,
-        steps=tuple(_steps(compiled, flags, facts, bucketing, ambiguous)),
+        steps=tuple(chain.steps(ambiguous)),
         bucketing=bucketing,
+        rule=rule,
+        flag_source=sources.get(compiled.scope, "") if rule or bucketing else "",
         route=decision.route.id,
         stage=decision.route.stage,
         group=decision.route.group,
@@ -244,89 +257,109 @@ def _bucketing(
     )
 
 
-def _steps(
-    compiled: CompiledRoute,
-    flags: FlagSnapshot,
-    facts: RequestFacts,
-    bucketing: Bucketing | None,
-    ambiguous: str,
-) -> Iterator[Step]:
-    """The chain up to the reason that applies."""
-    for step in _chain(compiled, flags, facts, bucketing, ambiguous):
-        yield step
-        if step.applies:
+class _Chain:
+    """The reasons in their order, and whether each is the one."""
+
+    def __init__(
+        self,
+        compiled: CompiledRoute,
+        flags: FlagSnapshot,
+        facts: RequestFacts,
+        bucketing: Bucketing | None,
+        rule: RuleAccount | None,
+        sources: Mapping[str, str],
+    ) -> None:
+        self._compiled = compiled
+        self._route = compiled.route
+        self._flags = flags
+        self._facts = facts
+        self._bucketing = bucketing
+        self._rule = rule
+        self._sources = sources
+
+    def steps(self, ambiguous: str) -> Iterator[Step]:
+        """The chain up to the reason that applies."""
+        for step in self._all(ambiguous):
+            yield step
+            if step.applies:
+                return
+
+    def _all(self, ambiguous: str) -> Iterator[Step]:
+        route, compiled, facts = self._route, self._compiled, self._facts
+        rewriter = compile_rewrite(route)
+        lacking = rewriter is not None and rewriter.path(facts) is None
+        yield Step(
+            reason=Reason.AMBIGUOUS_TARGET,
+            applies=bool(ambiguous),
+            detail=ambiguous or "path and values can be read in one way only",
+        )
+        complete = route.stage is Stage.COMPLETE
+        if complete and lacking:
+            yield _lacking_step(lacking=True)
+        yield Step(
+            reason=Reason.COMPLETE,
+            applies=complete,
+            detail=f"stage is {route.stage.value}",
+        )
+        yield from self._rollbacks()
+        yield Step(
+            reason=Reason.STAGE_LEGACY,
+            applies=not route.new or route.stage is Stage.LEGACY,
+            detail=f"stage is {route.stage.value}" if route.new else "the route has no new side",
+        )
+        yield Step(
+            reason=Reason.STAGE_SHADOW,
+            applies=route.stage is Stage.SHADOW,
+            detail=f"stage is {route.stage.value}",
+        )
+        yield _lacking_step(lacking=lacking)
+        never = None if compiled.never is None else compiled.never.perhaps_holding(facts)
+        yield Step(
+            reason=Reason.COHORT_NEVER,
+            applies=never is not None,
+            detail=f"the request is in segment {never}"
+            if never
+            else "in no segment of cohorts.never",
+        )
+        always = None if compiled.always is None else compiled.always.holding(facts)
+        yield Step(
+            reason=Reason.COHORT_ALWAYS,
+            applies=always is not None,
+            detail=f"the request is in segment {always}"
+            if always
+            else "in no segment of cohorts.always",
+        )
+        if self._rule is not None:
+            yield from rule_chain(self._rule, compiled, facts)
             return
+        assert self._bucketing is not None
+        yield from _bucket_chain(compiled, self._bucketing)
 
+    def _rollbacks(self) -> Iterator[Step]:
+        flags, route = self._flags, self._route
+        yield Step(
+            reason=Reason.ROLLBACK_ALL,
+            applies=flags.rollback_all,
+            detail=self._rolled_back("everything", ALL)
+            if flags.rollback_all
+            else "no rollback of everything",
+        )
+        rolled = bool(route.group) and route.group in flags.rollback_groups
+        detail = "the route is in no group"
+        if rolled:
+            detail = self._rolled_back(f"group {route.group}", group_scope(route.group))
+        elif route.group:
+            detail = f"group {route.group} is not rolled back"
+        yield Step(reason=Reason.ROLLBACK_GROUP, applies=rolled, detail=detail)
+        rolled = route.id in flags.rollback_routes
+        detail = f"route {route.id} is not rolled back"
+        if rolled:
+            detail = self._rolled_back(f"route {route.id}", route_scope(route.id))
+        yield Step(reason=Reason.ROLLBACK_ROUTE, applies=rolled, detail=detail)
 
-def _chain(
-    compiled: CompiledRoute,
-    flags: FlagSnapshot,
-    facts: RequestFacts,
-    bucketing: Bucketing | None,
-    ambiguous: str,
-) -> Iterator[Step]:
-    route = compiled.route
-    rewriter = compile_rewrite(route)
-    lacking = rewriter is not None and rewriter.path(facts) is None
-    yield Step(
-        reason=Reason.AMBIGUOUS_TARGET,
-        applies=bool(ambiguous),
-        detail=ambiguous or "path and values can be read in one way only",
-    )
-    complete = route.stage is Stage.COMPLETE
-    if complete and lacking:
-        yield _lacking_step(lacking=True)
-    yield Step(
-        reason=Reason.COMPLETE,
-        applies=complete,
-        detail=f"stage is {route.stage.value}",
-    )
-    yield Step(
-        reason=Reason.ROLLBACK_ALL,
-        applies=flags.rollback_all,
-        detail="everything is rolled back" if flags.rollback_all else "no rollback of everything",
-    )
-    rolled = bool(route.group) and route.group in flags.rollback_groups
-    yield Step(
-        reason=Reason.ROLLBACK_GROUP,
-        applies=rolled,
-        detail=f"group {route.group} is {'' if rolled else 'not '}rolled back"
-        if route.group
-        else "the route is in no group",
-    )
-    rolled = route.id in flags.rollback_routes
-    yield Step(
-        reason=Reason.ROLLBACK_ROUTE,
-        applies=rolled,
-        detail=f"route {route.id} is {'' if rolled else 'not '}rolled back",
-    )
-    yield Step(
-        reason=Reason.STAGE_LEGACY,
-        applies=not route.new or route.stage is Stage.LEGACY,
-        detail=f"stage is {route.stage.value}" if route.new else "the route has no new side",
-    )
-    yield Step(
-        reason=Reason.STAGE_SHADOW,
-        applies=route.stage is Stage.SHADOW,
-        detail=f"stage is {route.stage.value}",
-    )
-    yield _lacking_step(lacking=lacking)
-    never = None if compiled.never is None else compiled.never.perhaps_holding(facts)
-    yield Step(
-        reason=Reason.COHORT_NEVER,
-        applies=never is not None,
-        detail=f"the request is in segment {never}" if never else "in no segment of cohorts.never",
-    )
-    always = None if compiled.always is None else compiled.always.holding(facts)
-    yield Step(
-        reason=Reason.COHORT_ALWAYS,
-        applies=always is not None,
-        detail=f"the request is in segment {always}"
-        if always
-        else "in no segment of cohorts.always",
-    )
-    assert bucketing is not None
-    yield from _bucket_chain(compiled, bucketing)
+    def _rolled_back(self, what: str, scope: str) -> str:
+        source = self._sources.get(f"rollback {scope}", "")
+        return f"{what} is rolled back" + (f" ({source})" if source else "")
 
 
 def _lacking_step(*, lacking: bool) -> Step:

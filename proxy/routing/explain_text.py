@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from proxy.routing.explain import Explanation, percent
+from proxy.routing.explain_rule import rule_lines
 from proxy.routing.facts import UNKNOWN_DEVICE
 
 
@@ -35,6 +36,10 @@ def render(explanation: Explanation) -> str:
             f"    bucket {percent(b.bucket or 0)}, threshold {percent(b.threshold)}"
             f" ({b.flag}: {flag}, ceiling {percent(b.ceiling)})",
         ]
+    if e.rule is not None:
+        lines += ["", f"flag {e.rule.flag}", *rule_lines(e.rule)]
+    if e.flag_source:
+        lines.append(f"    from {e.flag_source}")
     lines += [
         "",
         f"answered by {e.upstream} ({e.side.value}): route {e.route}, reason {e.reason.value}",
