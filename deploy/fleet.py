@@ -6,9 +6,11 @@ RUN_REDIS_PORT, RUN_UNLEASH_PORT, RUN_POSTGRES_PORT, and those of the shop as in
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
+import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,6 +34,7 @@ from deploy.unleash.server import UnleashServer
 
 FOLDER = LOGS / "fleet"
 REPLICAS = (1, 2, 3)
+_TOKENS = FOLDER / "tokens.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,6 +175,7 @@ class Fleet:
         peers = [p.url for n, p in enumerate(self.ports.admins, start=1) if n != number]
         return {
             "FIGWAY_REPLICA": f"replica-{number}",
+            "FIGWAY_TOKENS_FILE": str(_TOKENS),
             "FIGWAY_REDIS_URL": self.redis_url,
             "FIGWAY_UNLEASH_URL": self.unleash.api,
             "FIGWAY_UNLEASH_TOKEN": self.unleash.client_token,
@@ -195,26 +199,41 @@ def state_folder(number: int) -> Path:
 
 
 def write_files(ports: FleetPorts) -> None:
-    """The routes and the flag file of all replicas, and one admin token that all of them know.
+    """The routes, the flag file and the tokens of all replicas, and what a shell is told of them.
 
-    A command that cannot reach Redis asks every replica by itself, with one token.
+    A command that cannot reach Redis asks every replica by itself: one token has to do for all.
+    Raises RunError.
     """
     text = (ROOT / "routes.yaml").read_text()
     for usual, port in ((SHOP_PORT, ports.shop), (CATALOG_PORT, ports.catalog)):
         text = text.replace(f"http://{HOST}:{usual}", port.url)
     (FOLDER / "routes.yaml").write_text(text)
     shutil.copyfile(ROOT / "flags" / "flags.yaml", FOLDER / "flags.yaml")
-    token = secrets.token_urlsafe(32)
     for number in REPLICAS:
-        state = state_folder(number)
-        state.mkdir(mode=0o700)
-        file = os.open(state / "admin-token", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(file, "w") as held:
-            held.write(f"{token}\n")
+        state_folder(number).mkdir(mode=0o700)
+    token = FOLDER / "token"
+    token.touch(mode=0o600)
+    token.write_text(_make_token())
+    commands = os.path.relpath(Path(sys.executable).parent, ROOT)
+    (FOLDER / "env").write_text(
+        f"# For a shell in {ROOT}: the commands of Figway ask replica 1.\n"
+        f'export PATH="$PWD/{commands}:$PATH"\n'
+        f'export FIGWAY_STATE_DIR="$PWD/{os.path.relpath(state_folder(1), ROOT)}"\n'
+        f'export FIGWAY_TOKEN_FILE="$PWD/{os.path.relpath(token, ROOT)}"\n'
+    )
 
 
-def figway_command(ports: FleetPorts, number: int = 1) -> str:
-    """How the command is typed in the folder of the clone, for a replica."""
-    state = os.path.relpath(state_folder(number), ROOT)
-    folder = os.path.relpath(Path(sys.executable).parent, ROOT)
-    return f"FIGWAY_STATE_DIR={state} {folder}/figway"
+def _make_token() -> str:
+    done = subprocess.run(  # noqa: S603 - our own command
+        [
+            *(sys.executable, "-m", "proxy.cli.main", "token", "create", "make-run-fleet"),
+            *("--role", "admin", "--reason", "make run-fleet", "--file", _TOKENS, "--json"),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise RunError(f"no token could be made:\n{done.stderr or done.stdout}")
+    return str(json.loads(done.stdout)["secret"])

@@ -20,7 +20,6 @@ from deploy.fleet import (
     REPLICAS,
     Fleet,
     FleetPorts,
-    figway_command,
     write_files,
 )
 from deploy.leftovers import Leftovers
@@ -36,40 +35,40 @@ def _things_to_try(fleet: Fleet, session: Session) -> str:
     ports = fleet.ports
     with urllib.request.urlopen(f"{ports.shop.url}/api/products", timeout=10) as answer:  # noqa: S310 - http on loopback
         path = json.load(answer)["products"][0]["url"]
-    figway = figway_command(ports)
     fronts = " ".join(str(port.number) for port in ports.fronts)
     ask = (
         f"for p in {fronts}; do curl -sI http://{HOST}:$p{path} | grep -i -E 'powered|served'; done"
     )
     folder = os.path.relpath(FOLDER, ROOT)
+    seconds = f"{session.outage_seconds:.0f}"
     return f"""
 The shop is open, three times: {" ".join(port.url for port in ports.fronts)}
 Admin and console:             {" ".join(port.url for port in ports.admins)}
 Unleash:                       {fleet.unleash.url}   (user admin, password {fleet.unleash.password})
 Logs, routes, flags, state:    {folder}/
 
-Things to try in another terminal:
+Things to try in another terminal; first, there:
+       . {folder}/env
   1. See every replica, and that all agree:
-       {figway} status
+       figway status
   2. Move the product page to the catalog service, and ask all three who answers; X-Powered-By is
      PHP, X-Served-By is the new service:
-       {figway} percent product-page 100 --reason try
+       figway percent product-page 100 --reason try
        {ask}
      In Unleash it is the flag figway-product-page; what you change there is live within a second:
        {fleet.unleash.url}/projects/default/features/figway-product-page
   3. Take everything back, and see in how many milliseconds each replica did it:
-       {figway} rollback --all --reason INC-42 --wait
+       figway rollback --all --reason INC-42 --wait
      It stays until you say:
-       {figway} resume --all --reason "INC-42 is over"
+       figway resume --all --reason "INC-42 is over"
   4. Do the same with one switch in Unleash, on and off again:
        {fleet.unleash.url}/projects/default/features/figway-rollback
-  5. Kill what they share, and roll back all the same; each is started again after
-     {session.outage_seconds:.0f} s:
-       kill -9 $(cat {folder}/redis.pid)       # the command asks every replica by itself
-       kill -9 $(cat {folder}/unleash.pid)     # nothing moves
-       {figway} rollback --all --reason INC-43 --wait
+  5. Kill what they share, and roll back all the same; it is started again after {seconds} s:
+       kill -9 $(cat {folder}/redis.pid)       # Redis: the command asks every replica by itself
+       kill -9 $(cat {folder}/unleash.pid)     # Unleash: nothing moves
+       figway rollback --all --reason INC-43 --wait
   6. Read who did what:
-       {figway} audit --verify
+       figway audit --verify
 
 Ctrl-C stops all of it.
 """

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ import yaml
 from deploy.fleet import Fleet, FleetPorts
 from deploy.unleash.seed import hook
 from deploy.unleash.server import UnleashServer
+from proxy.admin.roles import Role
+from proxy.admin.token_file import load
+from proxy.admin.tokens import Standing
 from proxy.cli.serve import add_parser
 from tests.deploy.test_containers import DEPLOY, DOCKERFILES, stages
 from tests.rigs.child import ROOT, Child, free_ports
@@ -147,7 +151,9 @@ def test_it_tells_the_same_variables_as_make_run_fleet(
 ) -> None:
     fleet = Fleet.on(FleetPorts.from_environment(), tmp_path)
     for number, name in enumerate(REPLICAS, start=1):
-        assert set(services[name]["environment"]) == set(fleet.told(number))
+        # There a command runs in a container, here in a shell that is told the token.
+        told = set(services[name]["environment"]) - {"FIGWAY_TOKEN"}
+        assert told == set(fleet.told(number))
     ours = set(fleet.unleash.environment()) - {"NODE_ENV", "DATABASE_POOL_MAX"}
     assert set(services["unleash"]["environment"]) == ours
 
@@ -166,6 +172,24 @@ def test_everybody_has_the_tokens_and_passwords_of_the_others(
         f"postgres://{database['POSTGRES_USER']}:{database['POSTGRES_PASSWORD']}"
         f"@127.0.0.1:5432/{database['POSTGRES_DB']}"
     )
+
+
+def test_the_token_of_the_containers_is_good_on_every_replica(
+    document: dict[str, Any], tmp_path: Path
+) -> None:
+    file = tmp_path / "tokens.json"
+    file.write_text(document["configs"]["tokens"]["content"])
+    for name in REPLICAS:
+        service = document["services"][name]
+        [config] = service["configs"]
+        assert config == {
+            "source": "tokens",
+            "target": service["environment"]["FIGWAY_TOKENS_FILE"],
+        }
+        token, standing = load(file).find(service["environment"]["FIGWAY_TOKEN"], time.time())
+        assert standing is Standing.GOOD
+        assert token is not None
+        assert token.role is Role.ADMIN
 
 
 def test_the_unleash_image_has_the_version_of_the_tests(services: dict[str, Service]) -> None:

@@ -97,10 +97,11 @@ def test_make_run_fleet_opens_three_replicas_and_ctrl_c_closes_them(fleet: Fleet
         fronts = [fleet.ports[f"RUN_PORT_{number}"] for number in (1, 2, 3)]
         for front in fronts:
             assert Visitor(front).get(page[1]).status == 200
-        commands = re.findall(r"^ +(FIGWAY_STATE_DIR=.*)$", text, re.MULTILINE)
+        commands = re.findall(r"^ +(figway .*)$", text, re.MULTILINE)
+        [first] = re.findall(r"^ +(\. .*/env)$", text, re.MULTILINE)
         assert len(commands) == 6
         for command in commands:
-            done = fleet.typed(command)
+            done = fleet.typed(f"{first}; {command}")
             assert done.returncode == 0, (command, done)
 
         # What the shared servers know is not on a command line, which everybody can read.
