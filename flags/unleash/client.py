@@ -103,9 +103,7 @@ class Client:
 
     def __init__(self, connection: UnleashConnection) -> None:
         # It logs every failure with a traceback; what matters is in our own errors.
-        logger = logging.getLogger("UnleashClient")
-        logger.addHandler(logging.NullHandler())
-        logger.propagate = False
+        logging.getLogger("UnleashClient").setLevel(logging.CRITICAL + 1)
         self._connection = connection
         self._client = AsyncUnleashClient(
             url=connection.api,
