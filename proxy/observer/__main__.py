@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import os
 import random
 import resource
 import socket
@@ -23,8 +22,6 @@ from proxy.observer.telling import Telling
 
 _LOG_QUEUE: Final = 1000
 _UNUSABLE: Final = 3
-# Where processors are scarce, clients are served first.
-_NICE: Final = 5
 
 
 def main() -> int:
@@ -34,7 +31,6 @@ def main() -> int:
     parser.add_argument("--link-fd", type=int, required=True)
     parser.add_argument("--store", type=Path, required=True)
     options = parser.parse_args()
-    os.nice(_NICE)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     log = LogWriter(sys.stdout.fileno(), _LOG_QUEUE)

@@ -172,7 +172,6 @@ class _Process:
                 *("--fd", str(theirs.fileno()), "--parent", str(os.getpid())),
                 pass_fds=(theirs.fileno(),),
                 stdin=asyncio.subprocess.DEVNULL,
-                start_new_session=True,
             )
         except BaseException:
             ours.close()

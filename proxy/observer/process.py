@@ -34,6 +34,7 @@ from proxy.observer.dispatch import Dispatch
 from proxy.observer.intake import Intake, is_alive
 from proxy.observer.lag import LoopLag
 from proxy.observer.metrics import snapshot
+from proxy.observer.priority import step_back
 from proxy.observer.questions import Questions
 from proxy.observer.replay import Replay
 from proxy.observer.reprobe import Reprobe
@@ -254,6 +255,8 @@ class ObserverProcess:
         first = not observer.started
         observer.apply(message)
         if first:
+            # Not before: on a full machine it would take minutes to come up.
+            self._tell("info", "observer_stepped_back", priority=step_back())
             self._send(Ready(worker=0, pid=os.getpid()))
         self._send(
             Applied(

@@ -76,8 +76,10 @@ class WorkerProcess:
                 stdin=asyncio.subprocess.DEVNULL,
                 env=_environment(os.environ),
                 # Ctrl-C in a terminal goes to a whole process group: only the supervisor may
-                # take it, or requests in flight would be cut off.
-                start_new_session=True,
+                # take it, or requests in flight would be cut off. Not a session of its own: Linux
+                # shares processors out among sessions first (sched(7), autogroup), and there a low
+                # priority of the observer would mean nothing to a worker.
+                process_group=0,
             )
         except BaseException:
             ours.close()

@@ -479,6 +479,16 @@ def test_a_stop_finishes_the_shadows_that_were_begun(stand: Stand) -> None:
 # Crashes.
 
 
+def test_the_observer_gives_its_processor_to_any_worker(stand: Stand) -> None:
+    figway = stand.start()
+    observer = pid_of_observer(figway)
+    assert os.sched_getscheduler(observer) == os.SCHED_IDLE
+    for worker in figway.worker_pids():
+        assert os.sched_getscheduler(worker) == os.SCHED_OTHER
+        # In another session a policy would mean nothing to a worker (sched(7), autogroup).
+        assert os.getsid(worker) == os.getsid(observer)
+
+
 def pid_of_observer(figway: FigwayProcess) -> int:
     return int(figway.status()["observer"]["pid"])
 

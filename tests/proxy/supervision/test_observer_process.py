@@ -120,6 +120,17 @@ async def test_a_reload_that_shadows_the_first_route_starts_it(tmp_path: Path) -
         await place.ready()
 
 
+async def test_it_is_of_our_session_but_of_no_group_that_a_ctrl_c_reaches(tmp_path: Path) -> None:
+    """Across sessions Linux shares processors out evenly, and its priority would mean nothing."""
+    async with post(tmp_path) as place:
+        place.observer.follow(state())
+        await place.ready()
+        process = place.observer.process
+        assert process is not None
+        assert os.getsid(process.pid) == os.getsid(0)
+        assert os.getpgid(process.pid) == process.pid
+
+
 async def test_evidence_that_is_there_starts_it_too(tmp_path: Path) -> None:
     async with post(tmp_path) as place:
         place.store.touch()
