@@ -7,13 +7,14 @@ import json
 import random
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from flags.redis.counts import RedisCounts
 from flags.redis.defect import survived
 from flags.redis.faults import Fault, StoreFault
 from flags.redis.health import Health
 from flags.redis.line import Lines
-from flags.redis.scripts import RENEW, RESTORE
+from flags.redis.scripts import CONFIRM, RENEW, RESTORE
 from flags.redis.settings import RedisSettings
 from flags.redis.sight import Sight, texts_of
 from flags.redis.words import MAX_REVISION, missing, told_first
@@ -101,7 +102,11 @@ class Desk:
                 continue
             if fault.elsewhere:
                 self._look_elsewhere()
-            await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - spreads reconnects
+            await asyncio.sleep(self._settings.pause)
+            # Whoever hears of Redis again need not wait to the end.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause * random.uniform(0.5, 1)):  # noqa: S311 - spreads
+                    await self._poke.wait()
             pause = min(pause * 2, self._settings.longest_pause)
             self._poke.set()
 
@@ -119,11 +124,9 @@ class Desk:
     async def _wait(self) -> None:
         loop = asyncio.get_running_loop()
         due = self._renew_at if self._facts is not None else loop.time() + self._settings.renew
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout_at(due):
                 await self._poke.wait()
-        except TimeoutError:
-            pass
         self._poke.clear()
 
     async def _do(
@@ -178,8 +181,7 @@ class Desk:
         told |= told_first(self._sight.fields.state, self._acked)
         ears = map(keys.ears_of, sorted(told))
         await self._lines.ask(
-            ("HSET", keys.acks, self._settings.boot, ack),
-            *(("PUBLISH", ear, ack) for ear in ears),
+            ("EVAL", CONFIRM, 1, keys.acks, self._settings.boot, ack, *ears),
             within=self._settings.answer_within,
         )
         self._acked = revision
@@ -189,9 +191,15 @@ class Desk:
         asked = bool(self._nudges)
         while self._nudges:
             message = json.dumps(["nudge", self._nudges[0], self._settings.boot])
-            await self._lines.ask(
-                ("PUBLISH", self._settings.keys.bell, message), within=self._settings.answer_within
-            )
+            try:
+                await self._lines.ask(
+                    ("PUBLISH", self._settings.keys.bell, message),
+                    within=self._settings.answer_within,
+                )
+            except StoreFault as error:
+                if error.fault.final:
+                    self._nudges.popleft()
+                raise
             self._nudges.popleft()
         return asked
 

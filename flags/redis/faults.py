@@ -26,9 +26,9 @@ _CLASSES: Final[tuple[tuple[type[Exception], str], ...]] = (
     (exceptions.MovedError, "MOVED"),
     (exceptions.AskError, "ASK"),
     (exceptions.TryAgainError, "TRYAGAIN"),
+    (exceptions.MasterDownError, "MASTERDOWN"),
     (exceptions.ClusterDownError, "CLUSTERDOWN"),
     (exceptions.ClusterCrossSlotError, "CROSSSLOT"),
-    (exceptions.MasterDownError, "MASTERDOWN"),
 )
 _WORDS: Final = {
     "LOADING": ("loading", "is still reading its data from disk; it answers when it is done"),
@@ -115,6 +115,8 @@ def fault_of(error: BaseException, where: str) -> Fault:
     code = next((code for kind, code in _CLASSES if isinstance(error, kind)), None)
     if code is None and (match := _CODES.search(text)):
         code = match[1]
+    if "user executing the script" in text:
+        code = "NOPERM"
     if code is not None:
         state, words = _WORDS[code]
         return Fault(

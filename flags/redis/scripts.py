@@ -1,4 +1,4 @@
-"""The two changes of state that Redis must make as one step, in Lua, and the renewal of a lease.
+"""What Redis must do as one step, in Lua: write, restore, confirm, renew.
 
 Revisions are microseconds since the epoch and fit a double exactly. They travel as text, since Lua
 and cjson print large numbers rounded.
@@ -79,6 +79,14 @@ if revision > known then
   redis.pcall('PUBLISH', ARGV[1], cjson.encode(message))
 end
 return {written, redis.call('HGETALL', KEYS[1])}
+"""
+
+# KEYS: acks. ARGV: boot, ack, then the channels of those who wait for it. One that cannot be
+# published is found in the hash.
+CONFIRM: Final = """
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+for i = 3, #ARGV do redis.pcall('PUBLISH', ARGV[i], ARGV[2]) end
+return #ARGV - 2
 """
 
 # KEYS: leases, facts, acks. ARGV: boot, facts, ack or '', length of the lease and of the memory
