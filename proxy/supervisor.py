@@ -141,6 +141,7 @@ class Supervisor:
             listen=self._listen,
             admin=self._admin,
             state_directory=state.path,
+            traffic=traffic,
         )
         # Made on the running loop.
         self._outside: Outside | None = None
@@ -180,6 +181,8 @@ class Supervisor:
                 facts=self._report.facts,
                 log=self._log,
             )
+            self._planner.name = self._outside.replica
+            self._planner.others = self._outside.traffic_elsewhere
             self._outside.prepare()
             self._look_at_the_past()
             runner = await self._open_admin(token)

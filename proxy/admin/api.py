@@ -15,8 +15,9 @@ from proxy.admin.body import read, typed
 from proxy.admin.fields import (
     PATIENCE,
     Name,
-    Number,
+    Percent,
     Reason,
+    Scope,
     Ticket,
     Wait,
     Who,
@@ -27,9 +28,11 @@ from proxy.admin.fields import (
 )
 from proxy.admin.problem import AdminError
 from proxy.config.typed_request import typed_request
+from proxy.routing.explain import Explanation
 from proxy.routing.explain_text import render
 from proxy.supervision.change import Refused
 from proxy.supervision.control import Control
+from proxy.supervision.overview import RouteView
 from proxy.supervision.report import Report
 
 Headers = Annotated[
@@ -41,7 +44,7 @@ Headers = Annotated[
 class SwitchRequest:
     """Body of rollback and resume."""
 
-    scope: Name
+    scope: Scope
     reason: Reason
     actor: Who = ""
     ticket: Ticket = ""
@@ -49,11 +52,18 @@ class SwitchRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ResumeRequest(SwitchRequest):
+    """Body of resume. `force` ends what control.resume_cooldown protects."""
+
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PercentRequest:
     """Body of percent: a route or group, and 0 to 100 in steps of 0.01."""
 
     name: Name
-    percent: Number
+    percent: Percent
     reason: Reason
     actor: Who = ""
     ticket: Ticket = ""
@@ -80,7 +90,24 @@ class ExplainRequest:
     device_id: Annotated[str, StringConstraints(max_length=32)] = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainAnswer(Explanation):
+    """An explanation, and the same as text for people."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoutesAnswer:
+    """Every route in file order, under the revision that workers were last told to use."""
+
+    revision: int
+    config_revision: str
+    routes: tuple[RouteView, ...]
+
+
 _SWITCH = typed(SwitchRequest)
+_RESUME = typed(ResumeRequest)
 _PERCENT = typed(PercentRequest)
 _RELOAD = typed(ReloadRequest)
 _EXPLAIN = typed(ExplainRequest)
@@ -107,20 +134,18 @@ class Api:
 
     async def status(self, _: web.Request) -> web.Response:
         """GET /api/v1/status."""
-        status = self._report.status()
+        status = await self._report.fresh_status()
         return answer(asdict(status), tag(self._control.revision))
 
     async def list_routes(self, _: web.Request) -> web.Response:
         """GET /api/v1/routes."""
         control = self._control
-        return answer(
-            {
-                "revision": control.revision,
-                "config_revision": control.file.revision,
-                "routes": [asdict(route) for route in control.routes()],
-            },
-            tag(control.revision),
+        routes = RoutesAnswer(
+            revision=control.revision,
+            config_revision=control.file.revision,
+            routes=control.routes(),
         )
+        return answer(asdict(routes), tag(control.revision))
 
     async def explain(self, request: web.Request) -> web.Response:
         """POST /api/v1/explain."""
@@ -157,10 +182,11 @@ class Api:
 
     async def resume(self, request: web.Request) -> web.Response:
         """POST /api/v1/resume."""
-        asked = await read(request, _SWITCH)
+        asked = await read(request, _RESUME)
         try:
             done = await self._control.rollbacks.end(
                 asked.scope,
+                force=asked.force,
                 actor=acting(request, asked.actor, asked.ticket),
                 reason=asked.reason,
                 patience=float(asked.wait_seconds),

@@ -12,7 +12,7 @@ from proxy.admin.answer import answer
 from proxy.admin.api import Api
 from proxy.admin.body import MAX_BODY
 from proxy.admin.fields import PRINCIPAL
-from proxy.admin.guard import Asked, Guard
+from proxy.admin.guard import OWN_SECRET_PATHS, Asked, Guard
 from proxy.admin.openapi import document
 from proxy.admin.probes import Probes
 from proxy.admin.problem import AdminError, problem
@@ -51,7 +51,7 @@ def build(
                 request[PRINCIPAL] = principal
             response = await handler(request)
         except AdminError as error:
-            response = problem(error)
+            response = problem(_slowed(guard, request, error))
         except web.HTTPException as error:
             response = problem(_from_aiohttp(request, error))
         except Exception as error:  # the one place that turns a defect into a 500
@@ -91,6 +91,16 @@ async def serve(app: web.Application, listener: socket.socket) -> web.AppRunner:
     await runner.setup()
     await web.SockSite(runner, listener, backlog=128).start()
     return runner
+
+
+def _slowed(guard: Guard, request: web.Request, error: AdminError) -> AdminError:
+    """The same error, or that there were too many wrong secrets where a call checks its own."""
+    if error.status == 401 and request.path in OWN_SECRET_PATHS:
+        try:
+            guard.failed(request.remote or "")
+        except AdminError as too_many:
+            return too_many
+    return error
 
 
 def _from_aiohttp(request: web.Request, error: web.HTTPException) -> AdminError:

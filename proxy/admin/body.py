@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -22,9 +23,15 @@ class _BadJson(ValueError):
     pass
 
 
-def typed(kind: type[Value]) -> TypeAdapter[Value]:
-    """The door for one request type: no unknown field. Its numbers are marked strict themselves."""
-    kind.__pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[attr-defined] # pydantic reads it from plain dataclasses
+def typed(
+    kind: type[Value], *, described: Callable[[dict[str, Any]], None] | None = None
+) -> TypeAdapter[Value]:
+    """The door for one request type: no unknown field. Its numbers are marked strict themselves.
+
+    `described` adds to the JSON schema what the types do not say.
+    """
+    config = ConfigDict(extra="forbid", json_schema_extra=described)
+    kind.__pydantic_config__ = config  # type: ignore[attr-defined] # pydantic reads it from plain dataclasses
     return TypeAdapter(kind)
 
 

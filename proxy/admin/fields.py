@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Annotated
 
 from aiohttp import web
-from pydantic import Field, Strict, StringConstraints
+from pydantic import Field, Strict, StringConstraints, WithJsonSchema
 
 from proxy.admin.principal import Principal
 from proxy.admin.problem import AdminError
@@ -16,15 +16,33 @@ from proxy.supervision.change import Refusal, Refused
 from proxy.supervision.publisher import PATIENCE_SECONDS
 
 # A reason is read by people in an audit: not empty, not a document.
-Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
+Reason = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=1000),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 1000, "pattern": r"[^\s]"}),
+]
+SCOPE_PATTERN = "^(all|group:.+|route:.+)$"
+# Which of them there are, routes.yaml says.
+Scope = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=200),
+    WithJsonSchema({"type": "string", "maxLength": 200, "pattern": SCOPE_PATTERN}),
+]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Who = Annotated[str, StringConstraints(max_length=200)]
 Ticket = Annotated[str, StringConstraints(max_length=200)]
 # Strict: true is no number, and "1" is none either.
 Number = Annotated[int, Strict()] | Annotated[Decimal, Strict()]
-Wait = Annotated[Number, Field(gt=0, le=60)]
+Percent = Annotated[
+    Number, WithJsonSchema({"type": "number", "minimum": 0, "maximum": 100, "multipleOf": 0.01})
+]
+Wait = Annotated[
+    Number,
+    Field(gt=0, le=60),
+    WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "maximum": 60, "default": 5}),
+]
 
-PATIENCE = Decimal(PATIENCE_SECONDS)
+PATIENCE = int(PATIENCE_SECONDS)
 
 STATUS_OF = {
     Refusal.INVALID: 400,

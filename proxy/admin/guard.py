@@ -29,10 +29,9 @@ LOOPBACK_NAMES = frozenset({"localhost", "localhost.localdomain", "ip6-localhost
 # What probes and Prometheus read; it says nothing secret.
 OPEN_PATHS = frozenset({"/livez", "/readyz", "/metrics"})
 # Calls of other programs, with a secret of their own that the handler checks.
-OWN_SECRET_PATHS = frozenset({"/api/v1/hooks/unleash"})
+UNLEASH_HOOK = "/api/v1/hooks/unleash"
+OWN_SECRET_PATHS = frozenset({UNLEASH_HOOK})
 
-# Calls without a good token, of one address. Good ones are never held up by these.
-FAILURES = Rate(per_second=1, burst=20)
 # Calls with a secret of their own, of one address.
 HOOKS = Rate(per_second=20, burst=200)
 
@@ -79,6 +78,8 @@ class Guard:
             Kind.CHANGE: _rate(access.changes_per_second),
             Kind.ROLLBACK: _rate(access.rollbacks_per_second),
         }
+        # Calls without a good token, of one address: those with one are never held up by them.
+        self._failures = _rate(access.changes_per_second)
         self._limiter = Limiter()
         self._monotonic = monotonic
         self._wall = wall
@@ -96,7 +97,7 @@ class Guard:
             principal = self._known(asked)
         except AdminError as error:
             if error.status == 401:
-                self._allow(("failed", _caller(asked.remote)), FAILURES)
+                self._allow(("failed", _caller(asked.remote)), self._failures)
             raise
         need = need_of(asked.method, asked.path)
         self._allow((principal.credential, principal.name, need.kind), self._rates[need.kind])
@@ -111,7 +112,7 @@ class Guard:
 
     def failed(self, remote: str) -> None:
         """Count a wrong secret on a path that checks its own. Raises AdminError 429."""
-        self._allow(("failed", _caller(remote)), FAILURES)
+        self._allow(("failed", _caller(remote)), self._failures)
 
     # How often.
 

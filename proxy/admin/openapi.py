@@ -4,251 +4,249 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
-from proxy.admin.api import ExplainRequest, PercentRequest, ReloadRequest, SwitchRequest
-from proxy.admin.shadow_api import (
-    AcceptRequest,
-    ReplayRequest,
-    ShadowSwitchRequest,
-    TriageRequest,
-    WhatIfRequest,
-)
-from proxy.evidence.answers import (
-    AcceptAnswer,
-    ExemplarsAnswer,
-    ReplayAnswer,
-    ReportAnswer,
-    RulesAnswer,
-    ShownExemplar,
-    TriageAnswer,
-)
-from proxy.supervision.change import Change, Reload
-from proxy.supervision.plan import Plan
-from proxy.supervision.status import Status
+from proxy.admin.body import MAX_BODY
+from proxy.admin.calls import CALLS, Call, Parameter
+from proxy.admin.guard import UNLEASH_HOOK
+from proxy.admin.roles import need_of
+from proxy.settings import KIB
 
-_ERRORS = {
-    "400": "the body or a value in it is not what the call takes",
-    "401": "the bearer token is missing or wrong",
-    "403": "Host or Origin is not this listener's",
-    "413": "the body is over 64 KiB",
+_NO_NAME = re.compile(r"[^a-z]+")
+_BY_EVERY_CALL = {
+    "400": "a value is not what the call takes, or a header is there twice",
+    "401": "there is no good token",
+    "403": "the role is not enough, or Host or Origin is not this listener's",
+    "429": "too many calls; Retry-After says in how many seconds there is room again",
+}
+_BY_A_BODY = {
+    "413": f"the body is over {MAX_BODY // KIB} KiB",
     "415": "the body is not application/json",
 }
-_CHANGE_ERRORS = {
-    "404": "there is no such route or group",
-    "409": "it is refused, and the detail says what stands against it",
-    "503": "the state directory cannot be written",
+_ANYBODY: list[dict[str, list[str]]] = [{}]
+
+_TAG = {
+    "description": "the revision of the answer, to be sent back as If-Match",
+    "schema": {"type": "string", "pattern": '^"[0-9]+"$'},
 }
-_NO_NAME = re.compile(r"[^a-z]+")
-_PAUSE_ERRORS = {"409": _CHANGE_ERRORS["409"], "503": _CHANGE_ERRORS["503"]}
-_EVIDENCE_ERRORS = {
-    "404": "there is no such route, exemplar or cause, or nothing is known of it yet",
-    "409": "it cannot be done, and the detail says what stands against it",
-    "503": "the observer cannot be asked, and the detail says why",
+_TAGGED = ("status", "routes", "rollback", "resume", "percent", "reload")
+_TAGGED_SHADOW = ("shadow/pause", "shadow/resume")
+_IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "required": False,
+    "description": "only if nothing was changed since this revision; * for any",
+    "schema": {"type": "string", "pattern": r'^("[0-9]{1,18}"|\*)$'},
+    "example": '"1795375837347930"',
 }
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
-    """One call of the API. With a body it is a POST, else a GET."""
-
-    # Below /api/v1/.
-    name: str
-    summary: str
-    body: type | None = None
-    result: type | None = None
-    errors: Mapping[str, str] = field(default_factory=dict)
-    # Of the query; a name in braces stands in the path. One that ends with ? may be left out.
-    parameters: tuple[str, ...] = ()
-
-
-CALLS = (
-    Call(
-        name="rollback",
-        summary="Send a scope to legacy",
-        body=SwitchRequest,
-        result=Change,
-        errors=_CHANGE_ERRORS,
-    ),
-    Call(
-        name="resume",
-        summary="End a rollback",
-        body=SwitchRequest,
-        result=Change,
-        errors=_CHANGE_ERRORS,
-    ),
-    Call(
-        name="percent",
-        summary="Set the percentage of a route or group",
-        body=PercentRequest,
-        result=Change,
-        errors=_CHANGE_ERRORS,
-    ),
-    Call(
-        name="reload",
-        summary="Read routes.yaml and the flag file again",
-        body=ReloadRequest,
-        result=Reload,
-    ),
-    Call(name="explain", summary="Tell why a request goes where it goes", body=ExplainRequest),
-    Call(name="status", summary="What is running", result=Status),
-    Call(name="routes", summary="Every route and where its flag stands"),
-    Call(
-        name="plan",
-        summary="The load that each upstream would get if a scope were rolled back now",
-        result=Plan,
-        errors={"404": _CHANGE_ERRORS["404"]},
-        parameters=("scope?",),
-    ),
-    Call(
-        name="shadow/report",
-        summary="What the evidence says of every route, or of one",
-        result=ReportAnswer,
-        errors=_EVIDENCE_ERRORS,
-        parameters=("route?",),
-    ),
-    Call(
-        name="shadow/exemplars",
-        summary="The pairs that are kept of a route, or of one of its causes",
-        result=ExemplarsAnswer,
-        errors=_EVIDENCE_ERRORS,
-        parameters=("route", "fingerprint?"),
-    ),
-    Call(
-        name="shadow/exemplars/{id}",
-        summary="One pair of answers with what differs, its causes and the rules for them",
-        result=ShownExemplar,
-        errors=_EVIDENCE_ERRORS,
-        parameters=("{id}",),
-    ),
-    Call(
-        name="shadow/rules",
-        summary="What the comparison rules of a route did, and what is proposed",
-        result=RulesAnswer,
-        errors=_EVIDENCE_ERRORS,
-        parameters=("route",),
-    ),
-    Call(
-        name="shadow/what-if",
-        summary="What draft rules would silence on the stored pairs, and what they would mask",
-        body=WhatIfRequest,
-        result=RulesAnswer,
-        errors=_EVIDENCE_ERRORS,
-    ),
-    Call(
-        name="shadow/replay",
-        summary="Ask both sides again what an exemplar asked",
-        body=ReplayRequest,
-        result=ReplayAnswer,
-        errors=_EVIDENCE_ERRORS,
-    ),
-    Call(
-        name="shadow/triage",
-        summary="Note that somebody has looked at a cause",
-        body=TriageRequest,
-        result=TriageAnswer,
-        errors=_EVIDENCE_ERRORS,
-    ),
-    Call(
-        name="shadow/accept",
-        summary="The rule that is proposed for a path, to be put into routes.yaml",
-        body=AcceptRequest,
-        result=AcceptAnswer,
-        errors=_EVIDENCE_ERRORS,
-    ),
-    Call(
-        name="shadow/pause",
-        summary="Copy nothing from the next request on",
-        body=ShadowSwitchRequest,
-        result=Change,
-    ),
-    Call(
-        name="shadow/resume",
-        summary="End a pause",
-        body=ShadowSwitchRequest,
-        result=Change,
-        errors=_PAUSE_ERRORS,
-    ),
-)
+_PROBLEM = {
+    "type": "object",
+    "description": "RFC 9457",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "problems": {"type": "array", "items": {"type": "string"}},
+    },
+    "example": {
+        "type": "about:blank",
+        "title": "Conflict",
+        "status": 409,
+        "detail": "12.5 % is above max_percent 10 of product-page (routes.yaml:14): raise it there"
+        " first, in Git",
+    },
+}
+_SCHEMES = {
+    "token": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "a token from `figway token`, or the admin-token of the state directory",
+    },
+    "identity": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-Forwarded-Email",
+        "description": "the header that settings.access.identity names, and only from a proxy that"
+        " is named there; the header's name is yours",
+    },
+    "webhook": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "Authorization",
+        "description": "FIGWAY_UNLEASH_WEBHOOK_TOKEN, as Unleash's webhook sends it",
+    },
+}
 
 
 @functools.cache
 def document() -> dict[str, Any]:
     """The whole document."""
-    schemas: dict[str, Any] = {
-        "Problem": {
-            "type": "object",
-            "required": ["type", "title", "status", "detail"],
-            "properties": {
-                "type": {"type": "string"},
-                "title": {"type": "string"},
-                "status": {"type": "integer"},
-                "detail": {"type": "string"},
-                "problems": {"type": "array", "items": {"type": "string"}},
-            },
-        }
-    }
+    schemas: dict[str, Any] = {"Problem": _PROBLEM}
     paths: dict[str, Any] = {}
     for call in CALLS:
-        operation: dict[str, Any] = {
-            "operationId": _NO_NAME.sub("_", call.name).strip("_"),
-            "summary": call.summary,
-            "responses": _responses(call, _schema(call.result, schemas)),
-        }
-        if call.body is not None:
-            operation["requestBody"] = {
-                "required": True,
-                "content": {"application/json": {"schema": _schema(call.body, schemas)}},
-            }
-        if call.parameters:
-            operation["parameters"] = [_parameter(name) for name in call.parameters]
-        paths[f"/api/v1/{call.name}"] = {"post" if call.body else "get": operation}
+        paths.setdefault(call.path, {})[call.method.lower()] = _operation(call, schemas)
+    paths |= _of_programs()
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Figway admin API", "version": "1"},
-        "security": [{"token": []}],
-        "paths": paths,
-        "components": {
-            "schemas": schemas,
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        "info": {
+            "title": "Figway admin API",
+            "version": "1",
+            "description": "Who may call what: docs/admin.md. Every error is a Problem.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
+        "security": [{"token": []}, {"identity": []}],
+        "paths": paths,
+        "components": {"schemas": schemas, "securitySchemes": _SCHEMES},
     }
 
 
-def _schema(kind: type | None, schemas: dict[str, Any]) -> dict[str, Any]:
-    if kind is None:
-        return {"type": "object"}
-    schema = TypeAdapter(kind).json_schema(ref_template="#/components/schemas/{model}")
+def _operation(call: Call, schemas: dict[str, Any]) -> dict[str, Any]:
+    role = need_of(call.method, call.path).role.value
+    operation: dict[str, Any] = {
+        "operationId": call.operation or _NO_NAME.sub("_", call.name).strip("_"),
+        "summary": call.summary,
+        "description": f"Needs the role {role}.",
+        "tags": [call.name.partition("/")[0]],
+        "x-figway-role": role,
+        "responses": _responses(call, _schema(call.result, schemas, "serialization")),
+    }
+    if call.body is not None:
+        content = {"schema": _schema(call.body, schemas, "validation"), "example": call.example}
+        operation["requestBody"] = {"required": True, "content": {"application/json": content}}
+    parameters = [_parameter(each, call) for each in call.parameters]
+    if call.if_match:
+        parameters.append(_IF_MATCH)
+    if parameters:
+        operation["parameters"] = parameters
+    return operation
+
+
+def _schema(
+    kind: type, schemas: dict[str, Any], mode: Literal["validation", "serialization"]
+) -> dict[str, Any]:
+    schema = TypeAdapter(kind).json_schema(ref_template="#/components/schemas/{model}", mode=mode)
     schemas.update(schema.pop("$defs", {}))
     schemas[kind.__name__] = schema
     return {"$ref": f"#/components/schemas/{kind.__name__}"}
 
 
-def _parameter(name: str) -> dict[str, Any]:
-    in_path = name.startswith("{")
+def _parameter(parameter: Parameter, call: Call) -> dict[str, Any]:
     return {
-        "name": name.strip("{}?"),
-        "in": "path" if in_path else "query",
-        "required": not name.endswith("?"),
-        "schema": {"type": "string"},
+        "name": parameter.name,
+        "in": "path" if f"{{{parameter.name}}}" in call.name else "query",
+        "required": parameter.required,
+        "description": parameter.text,
+        "schema": parameter.schema,
     }
 
 
 def _responses(call: Call, result: dict[str, Any]) -> dict[str, Any]:
-    codes = ("401", "403") if not (call.body or call.parameters) else ("400", "401", "403")
-    errors = dict(_ERRORS) if call.body else {code: _ERRORS[code] for code in codes}
-    errors |= call.errors
-    problem_body = {
-        "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
+    errors = dict(_BY_EVERY_CALL) | (_BY_A_BODY if call.body else {}) | dict(call.errors)
+    done: dict[str, Any] = {
+        "description": "done",
+        "content": {"application/json": {"schema": result}},
+    }
+    if call.name in (*_TAGGED, *_TAGGED_SHADOW):
+        done["headers"] = {"ETag": _TAG}
+    return {"200": done, **{code: _error(code, text) for code, text in sorted(errors.items())}}
+
+
+def _error(code: str, text: str) -> dict[str, Any]:
+    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    error: dict[str, Any] = {"description": text, "content": content}
+    if code == "401":
+        error["headers"] = {"WWW-Authenticate": {"schema": {"type": "string"}}}
+    if code == "429":
+        error["headers"] = {"Retry-After": {"schema": {"type": "string", "pattern": "^[0-9]+$"}}}
+    return error
+
+
+# What no person calls.
+
+
+def _of_programs() -> dict[str, Any]:
+    """Probes, metrics, this document, and the webhooks of flag sources."""
+    text = {"text/plain": {"schema": {"type": "string"}}}
+    refused = {code: _error(code, _BY_EVERY_CALL[code]) for code in ("400", "403")}
+    verbose = {
+        "name": "verbose",
+        "in": "query",
+        "required": False,
+        "description": "tell everything known",
+        "schema": {"type": "string"},
+    }
+    document_of = {"200": {"description": "this", "content": {"application/json": {"schema": {}}}}}
+    metrics = {
+        "text/plain": {"schema": {"type": "string"}},
+        "application/openmetrics-text": {"schema": {"type": "string"}},
     }
     return {
-        "200": {"description": "done", "content": {"application/json": {"schema": result}}},
-        **{
-            code: {"description": text, "content": problem_body}
-            for code, text in sorted(errors.items())
+        "/livez": {
+            "get": {
+                "operationId": "livez",
+                "summary": "Whether the process is alive",
+                "tags": ["probes"],
+                "security": _ANYBODY,
+                "responses": {"200": {"description": "alive", "content": text}, **refused},
+            }
+        },
+        "/readyz": {
+            "get": {
+                "operationId": "readyz",
+                "summary": "Whether this figway should get traffic",
+                "tags": ["probes"],
+                "security": _ANYBODY,
+                "parameters": [verbose],
+                "responses": {
+                    "200": {"description": "ready", "content": text},
+                    "503": {"description": "not ready; the lines say why", "content": text},
+                    **refused,
+                },
+            }
+        },
+        "/metrics": {
+            "get": {
+                "operationId": "metrics",
+                "summary": "The metrics, as Prometheus reads them",
+                "tags": ["probes"],
+                "security": _ANYBODY,
+                "responses": {"200": {"description": "the page", "content": metrics}, **refused},
+            }
+        },
+        "/openapi.json": {
+            "get": {
+                "operationId": "openapi",
+                "summary": "This document",
+                "tags": ["openapi"],
+                "x-figway-role": need_of("GET", "/openapi.json").role.value,
+                "responses": {
+                    **document_of,
+                    **{code: _error(code, words) for code, words in _BY_EVERY_CALL.items()},
+                },
+            }
+        },
+        UNLEASH_HOOK: {
+            "post": {
+                "operationId": "hooks_unleash",
+                "summary": "Fetch the flags of Unleash now",
+                "tags": ["hooks"],
+                "security": [{"webhook": []}],
+                "requestBody": {
+                    "required": False,
+                    "content": {"application/json": {"schema": {}, "example": {"id": 42}}},
+                },
+                "responses": {
+                    "202": {"description": "taken"},
+                    "401": _error("401", "the Authorization is not the webhook token"),
+                    "404": _error("404", "no webhook is expected here"),
+                    "429": _error("429", _BY_EVERY_CALL["429"]),
+                    **refused,
+                },
+            }
         },
     }

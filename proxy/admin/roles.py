@@ -56,7 +56,6 @@ NEEDS: Mapping[tuple[str, str], Need] = MappingProxyType(
         ("GET", "/api/v1/audit"): _SEE,
         ("GET", "/api/v1/audit/verify"): _SEE,
         ("GET", "/api/v1/plan"): _SEE,
-        ("POST", "/api/v1/plan"): _SEE,
         ("POST", "/api/v1/explain"): _SEE,
         ("POST", "/api/v1/rollback"): Need(Role.OPERATOR, Kind.ROLLBACK),
         ("POST", "/api/v1/resume"): _MOVE,

@@ -60,6 +60,14 @@ class TriageRequest:
     actor: Who = ""
 
 
+def _ticket_or_note(schema: dict[str, Any]) -> None:
+    """Either is enough, and one of them has to be there."""
+    schema["anyOf"] = [
+        {"required": [name], "properties": {name: {"pattern": r"[^\s]"}}}
+        for name in ("ticket", "note")
+    ]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcceptRequest:
     """Body of accept: the path whose proposed rule is wanted."""
@@ -71,7 +79,7 @@ class AcceptRequest:
 _SWITCH = typed(ShadowSwitchRequest)
 _WHAT_IF = typed(WhatIfRequest)
 _REPLAY = typed(ReplayRequest)
-_TRIAGE = typed(TriageRequest)
+_TRIAGE = typed(TriageRequest, described=_ticket_or_note)
 _ACCEPT = typed(AcceptRequest)
 
 PREFIX = "/api/v1/shadow"

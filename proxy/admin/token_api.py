@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Annotated
 
 from aiohttp import web
-from pydantic import Field, Strict
+from pydantic import Field, Strict, StringConstraints
 
 from proxy.admin.answer import answer
 from proxy.admin.body import read, typed
@@ -15,11 +15,12 @@ from proxy.admin.fields import Name, Reason, Ticket, Who, acting, refusal
 from proxy.admin.query import query
 from proxy.admin.roles import Role
 from proxy.admin.token_desk import TokenDesk
-from proxy.admin.tokens import Standing, Token
+from proxy.admin.tokens import NAME_PATTERN, Standing, Token
 from proxy.supervision.change import Refused
 
 _YEARS_100 = 100 * 366 * 86_400
 
+TokenName = Annotated[str, StringConstraints(max_length=64, pattern=NAME_PATTERN)]
 # Strict: true is no number of seconds.
 Seconds = Annotated[int, Strict(), Field(ge=0, le=_YEARS_100)]
 
@@ -28,7 +29,7 @@ Seconds = Annotated[int, Strict(), Field(ge=0, le=_YEARS_100)]
 class CreateTokenRequest:
     """Body of tokens: whose it is, what it may do, and for how long; 0 is until it is revoked."""
 
-    name: Name
+    name: TokenName
     role: Role
     reason: Reason
     expires_seconds: Seconds = 0

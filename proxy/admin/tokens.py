@@ -19,7 +19,8 @@ ID_BYTES = 5
 SECRET_BYTES = 24
 
 _TOKEN = re.compile(rf"{PREFIX}_([0-9a-f]{{{2 * ID_BYTES}}})_[0-9a-f]{{{2 * SECRET_BYTES}}}")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")
+NAME_PATTERN = "^[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}$"
+_NAME = re.compile(NAME_PATTERN)
 
 
 class TokenError(ValueError):

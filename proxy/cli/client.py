@@ -18,6 +18,10 @@ DEFAULT_STATE_DIR = ".figway"
 TIMEOUT_SECONDS = 120.0
 
 
+class Unreachable(Failure):
+    """Nobody answers there."""
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of every command that talks to a running figway."""
     group = parser.add_argument_group("connection")
@@ -50,8 +54,8 @@ def ask(
     With `seen` it is refused unless all that was in use at that revision still is.
     Raises Failure: exit 1 when figway refuses, exit 2 when it cannot be reached or asked.
     """
-    state_dir = Path(args.state_dir or os.environ.get("FIGWAY_STATE_DIR") or DEFAULT_STATE_DIR)
-    url = _url(args.admin or os.environ.get("FIGWAY_ADMIN"), state_dir)
+    state_dir = state_directory(args)
+    url = address(args)
     headers = {"Authorization": f"Bearer {_token(state_dir)}", "Accept": "application/json"}
     content = None
     if body is not None:
@@ -67,7 +71,7 @@ def ask(
         text = response.read()
     except (OSError, http.client.HTTPException) as error:
         where = f"{url.scheme}://{url.netloc}"
-        raise Failure(
+        raise Unreachable(
             2,
             f"cannot reach figway at {where} ({_short(error)}): is `figway serve` running?"
             " --admin or FIGWAY_ADMIN name another address",
@@ -92,6 +96,16 @@ def ask(
         problems = "".join(f"\n  {line}" for line in answer.get("problems", ()))
         raise Failure(code, detail + problems, answer)
     return answer
+
+
+def state_directory(args: argparse.Namespace) -> Path:
+    """Where the figway that is asked keeps its files."""
+    return Path(args.state_dir or os.environ.get("FIGWAY_STATE_DIR") or DEFAULT_STATE_DIR)
+
+
+def address(args: argparse.Namespace) -> urllib.parse.SplitResult:
+    """Where the figway is asked. Raises Failure for what is no address."""
+    return _url(args.admin or os.environ.get("FIGWAY_ADMIN"), state_directory(args))
 
 
 def _url(given: str | None, state_dir: Path) -> urllib.parse.SplitResult:

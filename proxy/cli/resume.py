@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from proxy.cli import client, scope
+from proxy.cli import fleet_fanout, scope
 from proxy.cli.output import REFUSED, Help
 
 Parsers = Any  # argparse's own type for it is private
@@ -26,12 +26,17 @@ def add_parser(subparsers: Parsers) -> None:
         allow_abbrev=False,
     )
     scope.add_options(parser)
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="also when the rollback is younger than control.resume_cooldown",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Resume; exit 0 when the scope is free again, 1 if something still holds it."""
-    body = scope.body(args, scope=args.scope)
-    answer = client.ask(args, "POST", "/api/v1/resume", body, seen=args.if_revision)
+    body = scope.body(args, scope=args.scope, force=args.force)
+    answer = fleet_fanout.change(args, "/api/v1/resume", body)
     done = f"resumed {args.scope}" if answer["changed"] else f"{args.scope} was not rolled back"
     if answer["still_held"]:
         done = f"{args.scope} is still rolled back"

@@ -7,7 +7,7 @@ import sys
 from typing import Any
 from urllib.parse import quote
 
-from proxy.cli import client, plan_text, scope
+from proxy.cli import client, fleet_fanout, plan_text, scope
 from proxy.cli.output import OK, REFUSED, Failure, Help, print_json
 
 Parsers = Any  # argparse's own type for it is private
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     if args.scope == ALL:
         _foretell(args)
     body = scope.body(args, scope=args.scope)
-    answer = client.ask(args, "POST", "/api/v1/rollback", body, seen=args.if_revision)
+    answer = fleet_fanout.change(args, "/api/v1/rollback", body)
     return scope.tell(answer, f"rolled back {args.scope}", as_json=args.json)
 
 

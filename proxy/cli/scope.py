@@ -83,25 +83,53 @@ def actor() -> str:
 def tell(answer: dict[str, Any], done: str, *, as_json: bool) -> int:
     """Print what a change came to; return the exit code."""
     missing = answer["unconfirmed"]
+    replicas = answer["replicas"]
+    silent = [word for word in replicas if word["state"] not in ("applied", "gone")]
+    # Nobody could be asked, so nobody is known to have heard of it.
+    untold = answer["fleet"]["state"] == "unreachable" and len(replicas) < 2
     if as_json:
         print_json(answer)
     else:
         workers = answer["workers"]
-        if missing:
-            names = ", ".join(f"worker {w['worker']} (process {w['pid']})" for w in missing)
-            print(bad(f"{done}, but NOT confirmed by {names}"))
+        if missing or silent:
+            names = [f"worker {w['worker']} (process {w['pid']})" for w in missing]
+            names += [word["replica"] for word in silent]
+            print(bad(f"{done}, but NOT confirmed by {', '.join(names)}"))
             print("  they may still use the state before; look at `figway status`")
+        elif replicas:
+            last = max(word["ms"] for word in replicas)
+            print(good(f"{done}: {_count(replicas, 'replica')} confirmed in {last:.1f} ms"))
         else:
-            count = "1 worker" if len(workers) == 1 else f"{len(workers)} workers"
+            count = _count(workers, "worker")
             print(good(f"{done}: {count} confirmed in {answer['applied_ms']:.1f} ms"))
+        for word in replicas:
+            print(f"  {_word(word)}")
         for worker in workers:
             print(f"  worker {worker['worker']} (process {worker['pid']}): {worker['ms']:.1f} ms")
+        if untold:
+            print(bad("  no other replica could be told: FIGWAY_PEERS names whom to ask"))
         for hold in answer["holds"]:
             print(f"  rolled back: {hold['scope']} by {hold['source']} since {hold['since']}")
             print(f"    ends with: {hold['lift']}")
         for warning in answer["warnings"]:
             print(bad(f"  warning: {warning}"))
-    return REFUSED if missing else OK
+    return REFUSED if missing or silent or untold else OK
+
+
+def _count(things: list[Any], name: str) -> str:
+    return f"1 {name}" if len(things) == 1 else f"{len(things)} {name}s"
+
+
+def _word(word: dict[str, Any]) -> str:
+    match word["state"]:
+        case "applied":
+            return f"{word['replica']}: {word['ms']:.1f} ms"
+        case "gone":
+            return f"{word['replica']}: is gone"
+        case "unconfirmed":
+            return bad(f"{word['replica']}: NOT confirmed")
+        case state:
+            return bad(f"{word['replica']}: {state} ({word.get('detail', '')})")
 
 
 def _seconds(text: str) -> float:

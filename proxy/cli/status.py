@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
-from proxy.cli import client
+from proxy.cli import client, fleet_text
 from proxy.cli.output import OK, Help, bad, bold, good, print_json, table
 
 Parsers = Any  # argparse's own type for it is private
@@ -42,6 +42,8 @@ def run(args: argparse.Namespace) -> int:
     _print_problems(status["routes"])
     print(f"flags: {status['flags']['path']}, revision {status['revision']}")
     _print_problems(status["flags"])
+    if status["provider"]:
+        print(fleet_text.provider(status["provider"]))
     if status["holds"]:
         print(bold(bad("ROLLED BACK")))
         for hold in status["holds"]:
@@ -66,6 +68,10 @@ def run(args: argparse.Namespace) -> int:
         for w in status["workers"]
     ]
     print(table(("worker", "process", "state", "up", "revision"), rows))
+    if status["fleet"]:
+        print()
+        print(fleet_text.fleet(status))
+        print()
     print(f"observer: {_observer(status['observer'])}")
     for pause in status["shadow_pauses"]:
         print(bad(f"shadow traffic is paused by {_pause(pause)}"))
@@ -100,6 +106,6 @@ def _print_problems(file: Mapping[str, Any]) -> None:
         "nothing": "no flag is set",
     }
     if file["problems"]:
-        print(bad(f"  cannot be used, {instead[file['source']]}:"))
+        print(bad(f"  cannot be used, {instead.get(file['source'], instead['file'])}:"))
     for line in file["problems"]:
         print(bad(f"    {line}"))

@@ -25,7 +25,7 @@ from flags.shared import (
 from proxy.fleet.acks import AckBook, ReplicaAck
 from proxy.fleet.divergence import Difference, Watchdog
 from proxy.fleet.replica import Facts, Replica, read, told, told_of
-from proxy.fleet.spread import Spread
+from proxy.fleet.spread import Reach, Spread
 from proxy.supervision.publisher import Publisher
 from proxy.supervision.switches import Switches
 
@@ -35,6 +35,8 @@ LOOK_SECONDS = 1.0
 ANSWER_SECONDS = 2.0
 # While acks are waited for: how often the store is asked for those that nobody told us of.
 ASK_SECONDS = 0.05
+# How long a status may wait for the registry.
+LOOK_PATIENCE = 0.5
 _FAILING = frozenset({"down", "refused", "full", "read_only", "damaged", "loading"})
 
 
@@ -227,13 +229,26 @@ class Fleet:
         except SharedStoreError as error:
             # The store is brought up to it as soon as it takes anything.
             self._store.assert_state(self._switches.latch.shared)
-            return Spread(state="unreachable", detail=str(error), peers=self.peers)
+            reach = Reach(state="unreachable", detail=str(error), peers=self.peers)
+            return Spread(reach=reach, replicas=(await self._own_word(began, patience),))
         self._take(state, standing=await self._standing_if_asked(change))
         mark, share = state.marks.get(change.scope), state.shares.get(change.scope)
         said = [word.revision for word in (mark, share) if word is not None]
         revision = max(said, default=state.revision)
         replicas = await self._collect(revision, began, patience)
-        return Spread(state="shared", revision=revision, replicas=replicas)
+        return Spread(reach=Reach(state="shared", revision=revision), replicas=replicas)
+
+    async def _own_word(self, began: float, patience: float) -> ReplicaAck:
+        """What the workers of this replica alone say."""
+        used = await self._publisher.used(self._publisher.revision, patience)
+        own, ms = self._facts(), (time.perf_counter() - began) * 1000
+        return ReplicaAck(
+            replica=own.replica,
+            boot=own.boot,
+            state="unconfirmed" if used.missing else "applied",
+            ms=round(ms, 3),
+            applied_ms=used.ms,
+        )
 
     async def _standing_if_asked(self, change: SharedChange) -> Collection[tuple[str, Source]]:
         return await self._standing() if change.rollback is False else ()
@@ -307,6 +322,12 @@ class Fleet:
         self.replicas = told_of(tuple(map(read, views)))
         self._book.forget({view.boot for view in views} | {self._facts().boot})
         self.on_replicas(self.replicas)
+
+    async def look_soon(self) -> None:
+        """Read the registry again, if the store answers at once."""
+        if self.health.state not in _FAILING:
+            with contextlib.suppress(SharedStoreError):
+                await self.look(LOOK_PATIENCE)
 
     async def _look_regularly(self) -> None:
         while True:

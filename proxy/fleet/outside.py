@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import asdict
 from functools import partial
 
 from structlog.typing import FilteringBoundLogger
@@ -23,6 +24,7 @@ from proxy.supervision.listener import Address
 from proxy.supervision.provider_feed import ProviderFeed
 from proxy.supervision.staleness import FRESH, staleness
 from proxy.supervision.state_directory import LAST_GOOD_UNLEASH, PEERS, StateDirectory
+from proxy.supervision.traffic import TrafficView
 
 # How often the age of the flags is looked at.
 LOOK_SECONDS = 1.0
@@ -53,8 +55,11 @@ class Outside:
         self._tasks: set[asyncio.Task[None]] = set()
         self._staleness = FRESH
         self._peers_kept: tuple[str, ...] = ()
-        store = store or open_store(plane.control, replica=self.replica, boot=self.boot)
+        self.store = store = store or open_store(
+            plane.control, replica=self.replica, boot=self.boot
+        )
         self.fleet = None if store is None else self._join(store, facts)
+        self._unleash: UnleashFeed | None = None
         self.feed, self.webhook = self._feed()
 
     def _join(self, store: SharedStore, facts: Callable[[], Facts]) -> Fleet:
@@ -81,7 +86,7 @@ class Outside:
         unleash, control = self.plane.flags.unleash, self._control
         if self.plane.flags.provider is not Provider.UNLEASH:
             return None, None
-        feed = UnleashFeed(
+        feed = self._unleash = UnleashFeed(
             UnleashConnection(
                 url=unleash.url,
                 token=unleash.token,
@@ -230,6 +235,10 @@ class Outside:
 
     # Told.
 
+    def fetches(self) -> Mapping[str, int]:
+        """How often the provider was asked, by what came of it."""
+        return {} if self._unleash is None else self._unleash.fetches
+
     def provider_view(self) -> ProviderView:
         """The provider as operators see it."""
         switches = self._control.switches
@@ -265,15 +274,30 @@ class Outside:
             applied=fleet.applied,
             unproven_seconds=round(unproven, 3),
             stale=unproven > self.plane.control.stale_after,
-            replicas=tuple(self._status_of(each) for each in fleet.replicas),
-            differences=tuple(each.detail for each in fleet.differences),
             peers=fleet.peers,
         )
 
-    def _status_of(self, replica: Replica) -> ReplicaStatus:
-        return ReplicaStatus(
-            facts=replica.facts,
-            live=replica.live,
-            this=replica.facts.boot == self.boot,
-            seen_seconds=round(replica.seen_seconds, 3),
+    def traffic_elsewhere(self) -> dict[str, TrafficView | None]:
+        """What the other live replicas say of their traffic, by name."""
+        return {
+            each.facts.replica: each.facts.traffic
+            for each in (() if self.fleet is None else self.fleet.replicas)
+            if each.live and each.facts.boot != self.boot
+        }
+
+    async def look(self) -> None:
+        """Ask the registry now, if it answers at once."""
+        if self.fleet is not None:
+            await self.fleet.look_soon()
+
+    def replica_views(self) -> tuple[ReplicaStatus, ...]:
+        """Every replica of the fleet; none without one."""
+        return tuple(
+            ReplicaStatus(
+                **{**asdict(each.facts), "traffic": None},
+                live=each.live,
+                this=each.facts.boot == self.boot,
+                seen_seconds=round(each.seen_seconds, 3),
+            )
+            for each in (() if self.fleet is None else self.fleet.replicas)
         )

@@ -8,8 +8,8 @@ from proxy.fleet.acks import ReplicaAck
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spread:
-    """How far a change got. `replicas` has one entry for each that was live meanwhile."""
+class Reach:
+    """Where a change is known."""
 
     # alone: there is no fleet; local: it is this host's alone; shared: the store has it;
     # unreachable: the store does not have it.
@@ -18,9 +18,16 @@ class Spread:
     revision: int = 0
     # Why the store does not have it.
     detail: str = ""
-    replicas: tuple[ReplicaAck, ...] = ()
     # Whom to ask instead.
     peers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """How far a change got. `replicas` has one entry for each that was live meanwhile."""
+
+    reach: Reach
+    replicas: tuple[ReplicaAck, ...] = ()
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -33,5 +40,6 @@ class Spread:
         return tuple((ack.replica, ack.ms) for ack in self.replicas if ack.state == "applied")
 
 
-ALONE = Spread(state="alone")
-LOCAL = Spread(state="local")
+NOBODY_ELSE = Reach(state="alone")
+ALONE = Spread(reach=NOBODY_ELSE)
+LOCAL = Spread(reach=Reach(state="local"))

@@ -8,10 +8,9 @@ from proxy.fleet.replica import Facts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReplicaStatus:
+class ReplicaStatus(Facts):
     """One replica: what it says of itself, and whether it still does."""
 
-    facts: Facts
     live: bool
     # The one that was asked.
     this: bool
@@ -36,9 +35,6 @@ class FleetView:
     # How long ago this replica last knew that it has the newest; stale beyond a limit.
     unproven_seconds: float
     stale: bool
-    replicas: tuple[ReplicaStatus, ...]
-    # In what live replicas have differed for too long.
-    differences: tuple[str, ...]
     # Whom to ask while the store cannot be.
     peers: tuple[str, ...]
 

@@ -50,13 +50,97 @@ FLAGS_SOURCE = Metric(
     name="figway_flags_source_info",
     kind=Kind.GAUGE,
     labels=("source",),
-    help="1 with where the flags come from: file, last_good (kept from before) or nothing.",
+    help="1 with where the flags come from: file, redis, unleash, last_good (kept) or nothing.",
 )
 WORKER_REVISION = Metric(
     name="figway_worker_applied_revision",
     kind=Kind.GAUGE,
     labels=("worker",),
     help="Revision that a worker has confirmed; one that stays behind does not apply changes.",
+)
+FLAGS_SOURCE_UP = Metric(
+    name="figway_flags_source_up",
+    kind=Kind.GAUGE,
+    labels=("source",),
+    help="1 while the provider of flags (file, redis or unleash) answers and its answer is used.",
+)
+FLAGS_AGE = Metric(
+    name="figway_flags_age_seconds",
+    kind=Kind.GAUGE,
+    labels=("source",),
+    help="How long ago the provider of flags confirmed what is in use. 0 for the flag file.",
+)
+FLAGS_HELD = Metric(
+    name="figway_flags_held",
+    kind=Kind.GAUGE,
+    labels=("source",),
+    help="Flags that the provider has fallen silent about, and whose last value holds.",
+)
+FLAGS_TO_LEGACY = Metric(
+    name="figway_flags_stale_routes",
+    kind=Kind.GAUGE,
+    labels=(),
+    help="Routes that go to legacy because nobody has confirmed their flag for too long.",
+)
+UNLEASH_FETCHES = Metric(
+    name="figway_unleash_fetches_total",
+    kind=Kind.COUNTER,
+    labels=("outcome",),
+    help="Times that Unleash was asked, by what came of it.",
+)
+UNLEASH_WEBHOOKS = Metric(
+    name="figway_unleash_webhooks_total",
+    kind=Kind.COUNTER,
+    labels=("outcome",),
+    help="Calls of the webhook of Unleash: accepted or refused.",
+)
+STORE_UP = Metric(
+    name="figway_store_up",
+    kind=Kind.GAUGE,
+    labels=("state",),
+    help="1 with how the store that replicas share is doing: ok, slow, down and so on.",
+)
+STORE_SUBSCRIBED = Metric(
+    name="figway_store_subscribed",
+    kind=Kind.GAUGE,
+    labels=(),
+    help="1 while changes of other replicas are heard of at once, not only at the next poll.",
+)
+STORE_EVENTS = Metric(
+    name="figway_store_events_total",
+    kind=Kind.COUNTER,
+    labels=("event",),
+    help="What happened between this replica and the shared store, by kind.",
+)
+CONTROL_STALE = Metric(
+    name="figway_control_plane_stale",
+    kind=Kind.GAUGE,
+    labels=(),
+    help="1 while this replica cannot prove that it knows the newest shared state.",
+)
+CONTROL_UNPROVEN = Metric(
+    name="figway_control_plane_unproven_seconds",
+    kind=Kind.GAUGE,
+    labels=(),
+    help="How long ago this replica last proved that it knows the newest shared state.",
+)
+SHARED_REVISION = Metric(
+    name="figway_shared_revision",
+    kind=Kind.GAUGE,
+    labels=("where",),
+    help="Newest shared revision: in the store, and in use by all workers of this replica.",
+)
+FLEET_REPLICAS = Metric(
+    name="figway_fleet_replicas",
+    kind=Kind.GAUGE,
+    labels=("state",),
+    help="Replicas in the registry as this one sees them: live or gone.",
+)
+FLEET_DIFFERENCES = Metric(
+    name="figway_fleet_differences",
+    kind=Kind.GAUGE,
+    labels=("kind",),
+    help="1 while live replicas have differed for too long: config, state, flags or version.",
 )
 CONFIG_INFO = Metric(
     name="figway_config_info",
@@ -111,6 +195,20 @@ SUPERVISOR_CATALOGUE = (
     ROLLBACK_ACTIVE,
     FLAGS_REVISION,
     FLAGS_SOURCE,
+    FLAGS_SOURCE_UP,
+    FLAGS_AGE,
+    FLAGS_HELD,
+    FLAGS_TO_LEGACY,
+    UNLEASH_FETCHES,
+    UNLEASH_WEBHOOKS,
+    STORE_UP,
+    STORE_SUBSCRIBED,
+    STORE_EVENTS,
+    CONTROL_STALE,
+    CONTROL_UNPROVEN,
+    SHARED_REVISION,
+    FLEET_REPLICAS,
+    FLEET_DIFFERENCES,
     CONFIG_INFO,
     CONFIG_RELOADS,
     CONFIG_LAST_RELOAD,

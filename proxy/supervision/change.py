@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from proxy.fleet.spread import ALONE, Spread
+from proxy.fleet.acks import ReplicaAck
+from proxy.fleet.spread import ALONE, NOBODY_ELSE, Reach, Spread
 from proxy.supervision.crew import Ack, Acknowledgement, Missing
 
 
@@ -54,7 +55,9 @@ class Change:
     # The scope that was asked for is still rolled back by these sources.
     still_held: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    fleet: Spread = ALONE
+    # In a fleet: what each replica that was live meanwhile said, and how far the change got.
+    replicas: tuple[ReplicaAck, ...] = ()
+    fleet: Reach = NOBODY_ELSE
 
 
 def change(
@@ -76,7 +79,8 @@ def change(
         changed=changed,
         still_held=still_held,
         warnings=warnings,
-        fleet=fleet,
+        replicas=fleet.replicas,
+        fleet=fleet.reach,
     )
 
 

@@ -16,7 +16,7 @@ from flags.scope import group_scope, route_scope
 from flags.shared import SharedChange, SharedStoreError
 from proxy.control_plane import Provider
 from proxy.fleet.membership import Fleet
-from proxy.fleet.spread import ALONE, LOCAL, Spread
+from proxy.fleet.spread import ALONE, LOCAL, Reach, Spread
 from proxy.routing.route import Route, RouteFile
 from proxy.supervision.audit import Actor, text
 from proxy.supervision.change import Change, FileOutcome, Refusal, Refused, change
@@ -156,7 +156,7 @@ class Percentages:
         revision = state.shares[scope].revision
         replicas = await self.fleet.wait(revision, began=began, patience=patience)
         return self._publisher.publish(), Spread(
-            state="shared", revision=revision, replicas=replicas
+            reach=Reach(state="shared", revision=revision), replicas=replicas
         )
 
     def _state_of(self, member: Route) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from flags.scope import ALL
 from proxy.fleet.outside import Outside
 from proxy.fleet.replica import Facts
+from proxy.fleet.series import series as outside_series
 from proxy.supervision import catalogue
 from proxy.supervision.control import Control
 from proxy.supervision.crew import Crew
@@ -19,6 +20,7 @@ from proxy.supervision.listener import Address
 from proxy.supervision.log import LogWriter
 from proxy.supervision.observer_process import Observer
 from proxy.supervision.status import EndpointView, FileView, Phase, Status, WorkerView
+from proxy.supervision.traffic import Traffic
 from proxy.supervision.worker_process import WorkerState
 from proxy.tally import Metric, Series, TallySnapshot, add
 
@@ -42,6 +44,7 @@ class Report:
         listen: Address,
         admin: Address,
         state_directory: Path,
+        traffic: Traffic,
     ) -> None:
         self.phase = Phase.STARTING
         # Set once it is there.
@@ -54,10 +57,12 @@ class Report:
         self._listen = listen
         self._admin = admin
         self._state_directory = state_directory
+        self._traffic = traffic
 
     def status(self) -> Status:
         """What is running now."""
         control = self._control
+        fleet = None if self.outside is None else self.outside.fleet
         return Status(
             version=VERSION,
             pid=os.getpid(),
@@ -106,7 +111,22 @@ class Report:
             replica=control.switches.replica,
             provider=None if self.outside is None else self.outside.provider_view(),
             fleet=None if self.outside is None else self.outside.fleet_view(),
+            replicas=() if self.outside is None else self.outside.replica_views(),
+            differences=() if fleet is None else fleet.differences,
         )
+
+    async def fresh_status(self) -> Status:
+        """What is running now, with what the other replicas say at this moment."""
+        if self.outside is not None:
+            await self.outside.look()
+        return self.status()
+
+    @property
+    def flags_from(self) -> str:
+        """What says the flags now."""
+        if self.outside is None:
+            return self._control.switches.file.origin
+        return self.outside.flags_from
 
     def facts(self) -> Facts:
         """What this replica tells the others of itself."""
@@ -131,6 +151,7 @@ class Report:
             workers=len(workers),
             workers_ready=sum(worker.state is WorkerState.READY for worker in workers),
             stale=float(round(unproven)) if unproven > outside.plane.control.stale_after else 0.0,
+            traffic=self._traffic.now(),
             holds=tuple(f"{hold.scope} by {hold.source}" for hold in control.holds),
         )
 
@@ -159,7 +180,8 @@ class Report:
             ),
             *(_row(catalogue.ROLLBACK_ACTIVE, value, scope) for scope, value in scopes.items()),
             _row(catalogue.FLAGS_REVISION, status.revision),
-            _row(catalogue.FLAGS_SOURCE, 1, control.switches.file.origin),
+            _row(catalogue.FLAGS_SOURCE, 1, self.flags_from),
+            *(() if self.outside is None else outside_series(self.outside)),
             _row(catalogue.CONFIG_INFO, 1, control.file.revision),
             *(
                 _row(catalogue.CONFIG_RELOADS, n, outcome)

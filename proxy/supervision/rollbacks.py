@@ -260,8 +260,8 @@ def _change(
 
 
 def _spread_warning(fleet: Spread) -> Iterable[str]:
-    if fleet.state == "unreachable":
-        yield f"the other replicas were not told: {fleet.detail}"
+    if fleet.reach.state == "unreachable":
+        yield f"the other replicas were not told by the shared store: {fleet.reach.detail}"
 
 
 def _complete_warning(file: RouteFile, scope: str) -> Iterable[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from proxy.fleet.view import FleetView, ProviderView
+from proxy.fleet.divergence import Difference
+from proxy.fleet.view import FleetView, ProviderView, ReplicaStatus
 from proxy.supervision.change import HoldView
 
 
@@ -96,6 +97,9 @@ class Status:
     replica: str = ""
     provider: ProviderView | None = None
     fleet: FleetView | None = None
+    replicas: tuple[ReplicaStatus, ...] = ()
+    # In what live replicas have differed for too long.
+    differences: tuple[Difference, ...] = ()
 
     @property
     def obstacles(self) -> tuple[str, ...]:
@@ -155,7 +159,7 @@ class Status:
         fleet = self.fleet
         if fleet is None:
             return ()
-        remarks = [f"the fleet differs: {each}" for each in fleet.differences]
+        remarks = [f"the fleet differs: {each.detail}" for each in self.differences]
         if fleet.stale:
             remarks.append(
                 f"control plane stale: the newest shared state was not proven for"

@@ -1,0 +1,151 @@
+"""Asking every replica by itself, when the one that was asked cannot tell the others.
+
+A command asks one figway, which tells the fleet through the shared store. Without the store, and
+without that figway, the command asks every replica that it knows of: peers that are configured,
+that the figway named, or that it kept in its state directory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+import urllib.parse
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from proxy.cli import client
+from proxy.cli.output import Failure
+
+# A fleet is asked at once, so that one dead machine does not hold up the others.
+_AT_ONCE = 32
+# Beyond the wait for acks: connecting, and a store that is asked in vain.
+_GRACE_SECONDS = 5.0
+
+
+def change(args: argparse.Namespace, path: str, body: dict[str, object]) -> Any:
+    """Ask for a change; the answer, with one entry in `replicas` for each that was asked.
+
+    Raises Failure when it is refused, or when nobody can be asked.
+    """
+    try:
+        answer = client.ask(args, "POST", path, body, seen=args.if_revision)
+    except client.Unreachable as failure:
+        known = _known(args, ())
+        if not known:
+            raise
+        return _without_the_first(args, path, body, known, failure)
+    if answer["fleet"]["state"] != "unreachable":
+        return answer
+    asked = {_address(args)}
+    return _joined(
+        answer, _ask_all(args, path, body, _known(args, answer["fleet"]["peers"]), asked)
+    )
+
+
+def _without_the_first(
+    args: argparse.Namespace,
+    path: str,
+    body: dict[str, object],
+    known: tuple[str, ...],
+    failure: Failure,
+) -> Any:
+    asked = {_address(args)}
+    answers = _ask_all(args, path, body, known, asked)
+    whole = next((each for each in answers.values() if isinstance(each, dict)), None)
+    if whole is None:
+        raise failure
+    word = {"replica": _address(args), "boot": "", "state": "unreachable", "detail": str(failure)}
+    return _joined({**whole, "replicas": [{**word, "ms": 0.0, "applied_ms": 0.0}]}, answers)
+
+
+def _ask_all(
+    args: argparse.Namespace,
+    path: str,
+    body: dict[str, object],
+    known: Iterable[str],
+    asked: set[str],
+) -> dict[str, Any]:
+    """The answer of every peer, by address; a Failure where there was none."""
+    answers: dict[str, Any] = {}
+    todo = list(known)
+    while todo:
+        batch = [peer for peer in dict.fromkeys(todo) if peer not in asked]
+        asked.update(batch)
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            found = pool.map(lambda peer: _ask(args, path, body, peer), batch)
+            answers |= dict(zip(batch, found, strict=True))
+        # A peer may know of others.
+        todo = [
+            peer
+            for each in batch
+            if isinstance(answers[each], dict)
+            for peer in answers[each]["fleet"]["peers"]
+            if peer not in asked
+        ]
+    return answers
+
+
+def _ask(args: argparse.Namespace, path: str, body: dict[str, object], peer: str) -> Any:
+    there = argparse.Namespace(**{**vars(args), "admin": peer})
+    began = time.perf_counter()
+    try:
+        timeout = float(args.wait) + _GRACE_SECONDS
+        answer = client.ask(there, "POST", path, body, timeout=timeout)
+    except Failure as failure:
+        return failure
+    return {**answer, "asked_ms": round((time.perf_counter() - began) * 1000, 3)}
+
+
+def _joined(answer: dict[str, Any], answers: dict[str, Any]) -> dict[str, Any]:
+    """One answer of many: who confirmed anywhere has confirmed."""
+    words = {_key(word): word for word in answer["replicas"]}
+    for peer, each in answers.items():
+        if isinstance(each, Failure):
+            state = "refused" if each.answer else "unreachable"
+            words[peer] = {
+                "replica": peer,
+                "boot": "",
+                "state": state,
+                "ms": 0.0,
+                "applied_ms": 0.0,
+                "detail": str(each),
+            }
+            continue
+        for word in each["replicas"]:
+            # Its own word comes by this command's clock; others' by that of the peer.
+            own = each["fleet"]["state"] == "unreachable"
+            told = {**word, "ms": each["asked_ms"]} if own else word
+            before = words.get(_key(word))
+            if before is None or (before["state"] != "applied" and told["state"] == "applied"):
+                words[_key(word)] = told
+    replicas = sorted(words.values(), key=lambda word: (word["replica"], word["boot"]))
+    return {**answer, "replicas": replicas}
+
+
+def _key(word: dict[str, Any]) -> str:
+    return str(word["boot"] or word["replica"])
+
+
+def _known(args: argparse.Namespace, told: Iterable[str]) -> tuple[str, ...]:
+    """Every peer there is to ask, each once."""
+    configured = os.environ.get("FIGWAY_PEERS", "").split(",")
+    every = (*configured, *told, *_kept(client.state_directory(args)))
+    return tuple(dict.fromkeys(peer.strip().rstrip("/") for peer in every if peer.strip()))
+
+
+def _kept(state_dir: Path) -> tuple[str, ...]:
+    """The peers that the figway of this state directory knew last."""
+    try:
+        peers = json.loads((state_dir / "peers.json").read_bytes())["peers"]
+        return tuple(str(peer) for peer in peers)
+    except (OSError, ValueError, KeyError, TypeError):
+        return ()
+
+
+def _address(args: argparse.Namespace) -> str:
+    url: urllib.parse.SplitResult = client.address(args)
+    return f"{url.scheme}://{url.netloc}"
