@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
-import random
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
@@ -22,7 +21,8 @@ from flags.unleash.connection import INSTALL, UnleashConnection, missing_extra
 from flags.unleash.events import Author, Event, author_of
 from flags.unleash.features import FeaturesError, read_features
 from flags.unleash.flag_state import our_flags
-from flags.unleash.last_good import LastGood
+from flags.unleash.last_good import Keeper, LastGood
+from flags.unleash.pace import HURRY_SECONDS, Pace
 from flags.unleash.reporter import Reporter, Usage
 
 if TYPE_CHECKING:
@@ -31,17 +31,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Names", "UnleashFeed"]
 
-_JITTER: Final = 0.2
-# After a word that Unleash has changed: it serves the change on a tick of one second.
-_HURRY_SECONDS: Final = 3.0
-_HURRY_STEPS: Final = (0.03, 0.06, 0.12, 0.2, 0.3)
-# Refused credentials do not mend themselves from one second to the next.
-_REFUSED_FACTOR: Final = 3.0
 # Larger answers are read in a thread, so that a rollback does not wait for one.
 _LARGE: Final = 64 * 1024
 # Unleash takes six registrations a minute from one address.
 _REGISTER_SECONDS: Final = 30.0
 _ATTRIBUTION_SECONDS: Final = 2.0
+# An operator's word is for what is there now, not for what comes hours later.
+_ACCEPT_SECONDS: Final = 60.0
 _CLOSING_SECONDS: Final = 0.3
 _REMEMBERED: Final = 256
 
@@ -91,20 +87,17 @@ class UnleashFeed:
         # Only that of an answer that was taken: an unchanged answer then confirms what is held.
         self._etag = ""
         self._full_at = 0.0
-        self._accept = False
+        self._accept_until = 0.0
         self._registered = False
         self._register_at = 0.0
         self._wake = asyncio.Event()
-        self._hurry_until = 0.0
-        self._hurry_step = 0
-        self._awaited = 0
+        self._pace = Pace(connection.poll)
         self._others_know = False
         self._looked = asyncio.Condition()
         self._events: deque[Event] = deque(maxlen=_REMEMBERED)
         self._changes: dict[int, _Change] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._to_keep: Held | None = None
-        self._keeping: asyncio.Task[None] | None = None
+        self._keeper = Keeper(self._last_good.save, self._disk_says)
         self._client: Client | None = None
 
     # What the supervisor calls.
@@ -122,9 +115,13 @@ class UnleashFeed:
         self._hurry()
 
     def accept(self) -> None:
-        """Fetch now, and take the answer even if it is older or lost flags: an operator says so."""
-        self._accept = True
-        self._full_at = 0.0
+        """Fetch now; if answers are refused, take the next one even if it is older or lost flags.
+
+        An operator says so, who was told of the refusal: what nobody has heard of is not accepted.
+        """
+        if self.health.state == "rejected":
+            self._accept_until = time.monotonic() + _ACCEPT_SECONDS
+            self._full_at = 0.0
         self._hurry()
 
     def reread(self) -> None:
@@ -137,14 +134,14 @@ class UnleashFeed:
 
     def heard(self, event: Event | None) -> None:
         """The webhook says that Unleash has changed: fetch until that is seen, and tell others."""
+        awaited = 0
         if event is not None:
             self._events.append(event)
-            environment = self.connection.environment
-            if not event.environment or event.environment == environment:
-                self._awaited = max(self._awaited, event.id)
-        # A change that is in no environment leaves the ETag as it is.
+            if not event.environment or event.environment == self.connection.environment:
+                awaited = event.id
+        # A change that is in no environment may leave the ETag as it is.
         self._full_at = 0.0
-        self._hurry()
+        self._hurry(awaited)
         if self._listener is not None:
             self._others_know = True
             self._listener.on_changed_elsewhere()
@@ -158,7 +155,7 @@ class UnleashFeed:
         self._full_at = 0.0
         self._hurry()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_HURRY_SECONDS), self._looked:
+            async with asyncio.timeout(HURRY_SECONDS), self._looked:
                 await self._looked.wait_for(lambda: self._serves(scope, basis_points))
 
     async def attribute(self, news: FeedNews) -> FeedNews:
@@ -176,8 +173,7 @@ class UnleashFeed:
 
     async def close(self) -> None:
         """Let go of everything, within a second."""
-        if self._keeping is not None:
-            await asyncio.wait({self._keeping}, timeout=_CLOSING_SECONDS)
+        await self._keeper.close(_CLOSING_SECONDS)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -186,8 +182,8 @@ class UnleashFeed:
             return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CLOSING_SECONDS):
-                if self._reporter is not None and self._registered:
-                    await self._reporter.report(client)
+                if self._reporter is not None:
+                    await self._report_once(self._reporter, client)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CLOSING_SECONDS):
                 await client.close()
@@ -222,19 +218,10 @@ class UnleashFeed:
         )
         self._tell(self._held.state, Author())
 
-    def _keep(self, held: Held) -> None:
-        """Have the disk keep it, or what is newer still; a disk that hangs holds up nothing."""
-        self._to_keep = held
-        if self._keeping is None or self._keeping.done():
-            self._keeping = self._spawn(self._keep_newest(), "unleash-keep")
-
-    async def _keep_newest(self) -> None:
-        while self._to_keep is not None:
-            held, self._to_keep = self._to_keep, None
-            problem = await asyncio.to_thread(self._last_good.save, held)
-            if problem != self._disk_problem:
-                self._disk_problem = problem
-                self._tell_health(self.health)
+    def _disk_says(self, problem: str) -> None:
+        if problem != self._disk_problem:
+            self._disk_problem = problem
+            self._tell_health(self.health)
 
     # Fetching.
 
@@ -271,13 +258,11 @@ class UnleashFeed:
         from flags.unleash.client import FetchError
 
         now = time.monotonic()
-        accept, self._accept = self._accept, False
         full = now - self._full_at >= self.connection.full_fetch or self._full_at == 0.0
         try:
             answer = await client.fetch("" if full else self._etag)
         except FetchError as error:
             self.fetches["failed"] += 1
-            self._accept = accept
             state = "refused" if error.credentials else "down"
             self._tell_health(replace(self.health, state=state, detail=str(error)))
             return
@@ -288,16 +273,17 @@ class UnleashFeed:
             if self._held is not None:
                 self._confirmed(self._held)
             return
-        judged = await self._judge(answer.text, accept)
+        judged = await self._judge(answer.text, accept=now < self._accept_until)
         self.fetches[judged.outcome] += 1
         if judged.reason or judged.held is None:
             self._refused(judged)
             return
+        self._accept_until = 0.0
         self._etag = answer.etag
         self._take(judged.held)
         self._confirmed(judged.held)
         if judged.outcome is Outcome.CHANGED:
-            self._keep(judged.held)
+            self._keeper.keep(judged.held)
         now = time.monotonic()
         if not self._registered and now >= self._register_at:
             self._register_at = now + _REGISTER_SECONDS
@@ -306,7 +292,7 @@ class UnleashFeed:
     async def _register(self, client: Client) -> None:
         self._registered = await client.register()
 
-    async def _judge(self, text: str, accept: bool) -> Judged:
+    async def _judge(self, text: str, *, accept: bool) -> Judged:
         held, names, newest = self._held, self._names(), self._newest
 
         def judged() -> Judged:
@@ -345,31 +331,27 @@ class UnleashFeed:
         self._tell_health(self._health_of(held, confirmed_at=time.monotonic()))
 
     def _pause(self) -> float:
-        awaiting = self._awaited > self._theirs
         now = time.monotonic()
-        if now < self._hurry_until and (awaiting or self._hurry_step < len(_HURRY_STEPS)):
-            pause = _HURRY_STEPS[min(self._hurry_step, len(_HURRY_STEPS) - 1)]
-            self._hurry_step += 1
-            return pause
-        self._others_know = False
-        self._awaited = 0
-        poll = self.connection.poll * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 -- spreads replicas
-        return poll * (_REFUSED_FACTOR if self.health.state == "refused" else 1.0)
+        seen = 0 if self._held is None else self._held.features.revision
+        pause = self._pace.pause(now, seen=seen, refused=self.health.state == "refused")
+        # Others were told of a change only as long as it may be on its way.
+        self._others_know = self._others_know and self._pace.in_a_hurry(now)
+        return pause
 
-    def _hurry(self) -> None:
-        self._hurry_until = time.monotonic() + _HURRY_SECONDS
-        self._hurry_step = 0
+    def _hurry(self, awaited: int = 0) -> None:
+        self._pace.hurry(time.monotonic(), awaited=awaited)
         self._wake.set()
 
     # Reporting.
 
     async def _report(self, reporter: Reporter, client: Client) -> None:
         while True:
-            await asyncio.sleep(
-                self.connection.report * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 -- spreads replicas
-            )
-            if self._registered:
-                await reporter.report(client)
+            await asyncio.sleep(self._pace.spread(self.connection.report))
+            await self._report_once(reporter, client)
+
+    async def _report_once(self, reporter: Reporter, client: Client) -> None:
+        if self._registered and self._held is not None:
+            await reporter.report(client, self._held.features.rules)
 
     # Telling.
 
@@ -399,10 +381,6 @@ class UnleashFeed:
         return author_of(
             self._events, change.flags, self._environment, after=change.after, upto=change.upto
         )
-
-    @property
-    def _theirs(self) -> int:
-        return 0 if self._held is None else self._held.features.revision
 
     @property
     def _environment(self) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -89,6 +91,33 @@ class LastGood:
         except OSError as error:
             return f"{self._path}: cannot be written ({error.strerror or error})"
         return ""
+
+
+class Keeper:
+    """Has the disk keep what is newest. A disk that hangs holds up nothing but itself."""
+
+    def __init__(self, save: Callable[[Held], str], on_problem: Callable[[str], None]) -> None:
+        self._save = save
+        self._on_problem = on_problem
+        self._next: Held | None = None
+        self._writing: asyncio.Task[None] | None = None
+
+    def keep(self, held: Held) -> None:
+        """Keep this, or whatever is newer by the time that the disk gets to it."""
+        self._next = held
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.create_task(self._write(), name="unleash-keep")
+
+    async def close(self, patience: float) -> None:
+        """Wait for the disk, at most this many seconds."""
+        if self._writing is not None:
+            await asyncio.wait({self._writing}, timeout=patience)
+            self._writing.cancel()
+
+    async def _write(self) -> None:
+        while self._next is not None:
+            held, self._next = self._next, None
+            self._on_problem(await asyncio.to_thread(self._save, held))
 
 
 def _digest(body: dict[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Container, Mapping
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -22,18 +22,23 @@ class Reports(Protocol):
 class Reporter:
     """Sends what was counted since the last report that was taken."""
 
-    def __init__(self, usage: Usage, *, since: datetime | None = None) -> None:
+    def __init__(self, usage: Usage) -> None:
         self._usage = usage
-        self._since = since or datetime.now(UTC)
+        self._since = datetime.now(UTC)
         self._sent: dict[str, tuple[int, int]] = {}
         self.counts = {"sent": 0, "failed": 0}
 
-    async def report(self, to: Reports) -> bool:
-        """Send one report, if there is anything to tell; False if it was not taken."""
+    async def report(self, to: Reports, known: Container[str]) -> bool:
+        """Send one report, if there is anything to tell; False if it was not taken.
+
+        Flags that Unleash does not have are left out: it would list them as unknown.
+        """
         counted = dict(await self._usage())
         now = datetime.now(UTC)
         fresh = {
-            flag: since for flag, total in counted.items() if any(since := self._new(flag, total))
+            flag: since
+            for flag, total in counted.items()
+            if any(since := self._new(flag, total)) and flag in known
         }
         if fresh:
             if not await to.report(fresh, self._since, now):
