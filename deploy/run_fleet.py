@@ -112,21 +112,19 @@ def _start(session: Session, fleet: Fleet, php: str) -> None:
     print("Starting the shop, the catalog service, Redis and Unleash ...", flush=True)
     fleet.postgres.make()
     session.start(fleet.start_postgres)
-    session.start(fleet.start_redis)
-    session.add(start_shop(php, ports.shop))
-    session.add(start_catalog(ports.catalog))
     session.wait_until_ready()
     if session.stop.asked():
         return
-    session.start(fleet.start_unleash)
+    session.start(fleet.start_unleash, fleet.start_redis)
+    session.add(start_shop(php, ports.shop))
+    session.add(start_catalog(ports.catalog))
     session.wait_until_ready()
     if session.stop.asked():
         return
     fleet.seed_unleash()
     print("Starting three replicas of Figway ...", flush=True)
     write_files(ports)
-    for number in REPLICAS:
-        session.start(partial(fleet.start_replica, number))
+    session.start(*(partial(fleet.start_replica, number) for number in REPLICAS))
     session.wait_until_ready()
     if not session.stop.asked():
         print(_things_to_try(fleet, session), flush=True)

@@ -55,6 +55,7 @@ class Service:
         self.log = log
         self._ready = ready
         self._group = group
+        self._asked = False
         with log.open("wb") as output:
             self._process = subprocess.Popen(  # noqa: S603 - our own command lines
                 command,
@@ -113,13 +114,20 @@ class Service:
         )
         return f"{self.name} ended {how}.\n{self._tail()}"
 
-    def stop(self, seconds: float, hurry: Callable[[], bool]) -> None:
-        """Ask it to stop, wait until it has or `hurry`, then end what is left of it by force."""
+    def ask_to_stop(self) -> None:
+        """Ask it to stop, once, and do not wait."""
+        # A second signal would cut short what it does to end in order.
+        self._asked = True
         with suppress(ProcessLookupError):
             if self._group:
                 os.killpg(self._process.pid, signal.SIGTERM)
             else:
                 self._process.terminate()
+
+    def stop(self, seconds: float, hurry: Callable[[], bool]) -> None:
+        """Ask it to stop, wait until it has or `hurry`, then end what is left of it by force."""
+        if not self._asked:
+            self.ask_to_stop()
         deadline = time.monotonic() + seconds
         while self.is_running() and not hurry() and time.monotonic() < deadline:
             time.sleep(_POLL_SECONDS)

@@ -56,6 +56,8 @@ class _Member:
     service: Service
     again: Callable[[], Service] | None
     started: float
+    # Members of one batch are told to stop at once.
+    batch: int
     # When it is started again; None while it runs.
     due: float | None = None
 
@@ -72,20 +74,29 @@ class Session:
         # Is told after every start: the processes that have to end with us.
         self.on_start: Callable[[list[Service]], None] = lambda _: None
         self._members: list[_Member] = []
+        self._batches = 0
         self._last: list[Callable[[], None]] = []
 
     def on_end(self, *actions: Callable[[], None]) -> None:
         """Have these called once everything has ended."""
         self._last += actions
 
-    def add(self, service: Service, *, again: Callable[[], Service] | None = None) -> None:
-        """Have a service ended with the session; with `again` it may end before, and comes back."""
-        self._members.append(_Member(service=service, again=again, started=time.monotonic()))
-        self.on_start(self._services())
+    def add(self, service: Service) -> None:
+        """Have a service ended with the session."""
+        self._batches += 1
+        self._enlist(service, None)
 
-    def start(self, starter: Callable[[], Service]) -> None:
-        """Start a service that may end and comes back."""
-        self.add(starter(), again=starter)
+    def start(self, *starters: Callable[[], Service]) -> None:
+        """Start services that may end and come back; at the end they stop side by side."""
+        self._batches += 1
+        for starter in starters:
+            self._enlist(starter(), starter)
+
+    def _enlist(self, service: Service, again: Callable[[], Service] | None) -> None:
+        self._members.append(
+            _Member(service=service, again=again, started=time.monotonic(), batch=self._batches)
+        )
+        self.on_start(self._services())
 
     def _services(self) -> list[Service]:
         return [member.service for member in self._members]
@@ -135,8 +146,12 @@ class Session:
         """Stop everything, the last started first: no request finds its upstream gone."""
         if self._members:
             print("Stopping ...", flush=True)
-        for service in reversed(self._services()):
-            service.stop(_STOP_SECONDS, hurry=lambda: self.stop.times > 1)
+        for batch in range(self._batches, 0, -1):
+            services = [member.service for member in self._members if member.batch == batch]
+            for service in services:
+                service.ask_to_stop()
+            for service in services:
+                service.stop(_STOP_SECONDS, hurry=lambda: self.stop.times > 1)
         for action in self._last:
             action()
 

@@ -110,38 +110,14 @@ def test_make_run_fleet_opens_three_replicas_and_ctrl_c_closes_them(fleet: Fleet
         assert secret is not None
         assert not any(secret[1] in process for process in fleet.clone.processes())
 
-        run.signal_group(signal.SIGINT)
-        run.process.wait(60)
-        assert "Stopping ..." in run.output()
-        assert fleet.nothing_is_left()
+        # What is killed comes back, and the rest goes on.
+        before = pid(fleet, "redis")
+        os.kill(before, signal.SIGKILL)
+        run.wait_for_output("Redis ended; it is started again in 1 s.", 30)
+        assert Visitor(fronts[2]).get("/robots.txt").status == 200
+        run.wait_for_output("Redis is back.", 30)
+        assert pid(fleet, "redis") != before
 
-
-def test_what_is_killed_comes_back_and_the_rest_goes_on(fleet: FleetClone) -> None:
-    with fleet.run(*RUNNER) as run:
-        run.wait_for_output(READY, 110)
-        front = Visitor(fleet.ports["RUN_PORT_3"])
-        for name, words, port in (
-            ("redis", "Redis", "RUN_REDIS_PORT"),
-            ("replica-2", "replica 2", "RUN_PORT_2"),
-        ):
-            before = pid(fleet, name)
-            os.kill(before, signal.SIGKILL)
-            run.wait_for_output(f"{words} ended; it is started again in 1 s.", 30)
-            assert front.get("/robots.txt").status == 200
-            run.wait_for_output(f"{words} is back.", 60)
-            assert accepts(fleet.ports[port])
-            assert pid(fleet, name) != before
-
-        # Killed itself, it cannot tidy up. The next one does.
-        run.process.kill()
-        run.process.wait()
-        assert accepts(fleet.ports["RUN_REDIS_PORT"])
-    with fleet.run(*RUNNER) as run:
-        text = run.wait_for_output(READY, 110)
-        assert "Ended what a killed run had left: " in text
-        assert "Redis" in text.partition("had left: ")[2].splitlines()[0]
-
-        # And one that lives is left alone.
         second = Child(
             RUNNER,
             log=fleet.clone.folder / "second.txt",
@@ -150,7 +126,26 @@ def test_what_is_killed_comes_back_and_the_rest_goes_on(fleet: FleetClone) -> No
         )
         with second:
             assert second.process.wait(60) == 1
-            assert f"it runs already, as process {run.process.pid}" in second.output()
+            assert "it runs already, as process " in second.output()
+
+        run.signal_group(signal.SIGINT)
+        run.process.wait(60)
+        assert "Stopping ..." in run.output()
+        assert fleet.nothing_is_left()
+
+
+def test_a_killed_run_is_tidied_up_by_the_next_one(fleet: FleetClone) -> None:
+    with fleet.run(*RUNNER) as run:
+        run.wait_for_output("Starting three replicas", 90)
+        assert accepts(fleet.ports["RUN_REDIS_PORT"])
+        run.process.kill()
+        run.process.wait()
+    assert accepts(fleet.ports["RUN_REDIS_PORT"])
+    with fleet.run(*RUNNER) as run:
+        text = run.wait_for_output("Starting the shop", 60)
+        left = text.partition("Ended what a killed run had left: ")[2].splitlines()[0]
+        for name in ("Redis", "Unleash", "Unleash's database", "the PHP shop"):
+            assert name in left.rstrip(".").split(", ")
         run.process.send_signal(signal.SIGTERM)
         assert run.process.wait(60) == 0
         assert fleet.nothing_is_left()
