@@ -1,4 +1,22 @@
-"""What clients notice of a shadow side that misbehaves: Figway beside two mirrors."""
+"""What clients notice of a shadow side that misbehaves: Figway beside two mirrors.
+
+How the load is made decides what is seen here, so it is made like this:
+
+- Open loop at a fixed, moderate rate. A closed loop at its limit measures its own queue.
+- What answers clients has one core, so that proxies can be compared. Figway's observer and its
+  comparing processes are measured in both places: on the other core, where a machine with a core
+  to spare runs them, and on the worker's ("one core"), where there is none. What nginx and Envoy
+  do for a mirror is part of the process that answers clients.
+- Client and legacy origin stand for other machines. They have the other core before everybody else
+  (SCHED_RR where that is allowed) and do not wait for the shadow side, which is on that core too.
+  The shadow side is a process of its own and comes last. Neighbours of the benchmark on the machine
+  do not keep a proxy waiting either, where that is allowed.
+- Turns with and without shadow alternate, each begins when the one before has no work left, and
+  their ratio is taken pair by pair. What an observer still compares would else be held against the
+  turn that follows.
+- Beside the client's p99 stands what the kernel says of the process that answers clients: what it
+  ran per request, and how long it was ready and had no core (schedstat).
+"""
 
 from __future__ import annotations
 
@@ -7,51 +25,103 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from math import comb
 from pathlib import Path
 
 from bench.faulty import FAULTS
-from bench.field import running_origin
 from bench.figway import Figway
 from bench.mirrors import MIRRORS, start_mirror
+from bench.open_loop import OpenLoopReport, nearest_rank, run_open_loop
+from bench.origin import start_origin
 from bench.peers import PEERS, start_peer
-from bench.ports import free_ports
+from bench.ports import free_ports, wait_until_answering
+from bench.priority import put_ahead, put_behind, ran_and_waited, shield
+from bench.proc import TICKS_PER_SECOND, core_ticks, cpu_ticks, memory_kib, process_tree
 from bench.processes import HarnessError, OwnedProcess
-from bench.rounds import Cores, Round, Runner, Spread, measure_round, rotated
+from bench.rounds import Cores, Spread, rotated
 from bench.row import RowResult, Run, Target
-from bench.rows.shadow_cost import shadowing_runner
 from bench.table import write_table
 from bench.visitors import write_visitors
 
 ROUTES = 20
-CONNECTIONS = 16
-PAUSE_MILLISECONDS = 10
+RATE = 2000
+SECONDS = 0.6
+PAIRS = 10
 HEALTHY, REFUSING = "healthy", "refusing"
 CONDITIONS = (HEALTHY, "hung", REFUSING, "resetting", "failing", "large", "dripping")
 # Proxy without shadow -> the same proxy with it.
-PAIRS: Mapping[str, str] = {"figway": "figway", "nginx": "nginx mirror", "envoy": "envoy mirror"}
+PROXIES: Mapping[str, str] = {
+    "figway": "figway",
+    "figway, one core": "figway, one core",
+    "nginx": "nginx mirror",
+    "envoy": "envoy mirror",
+}
+APART, TOGETHER = "figway", "figway, one core"
 WORST_RATIO = 1.05
 MOST_MEMORY_MIB = 512
+# A turn begins when a proxy and what is behind it have been idle for so long, or after the most.
+_QUIET_SECONDS = 0.1
+_MOST_QUIET_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tested:
+    """A running proxy."""
+
+    # Root of everything that works for it.
+    pid: int
+    # The process that answers clients, or its parent.
+    serving: int
+    port: int
+    observer: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One proxy under load for one turn. Microseconds per request, KiB."""
+
+    report: OpenLoopReport
+    ran: float
+    waited: float
+    rss_kib: int
+    beside_kib: int
+    # Share of the proxies' core that went to others, 0..1.
+    disturbed: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suffered:
-    """One proxy under one condition: its rounds, and those without shadow of the same turns."""
+    """One proxy under one condition: turns with shadow, and those without beside them."""
 
     proxy: str
     condition: str
-    alone: Sequence[Round]
-    shadowed: Sequence[Round]
+    alone: Sequence[Turn]
+    shadowed: Sequence[Turn]
+
+    @property
+    def pairs(self) -> tuple[tuple[Turn, Turn], ...]:
+        """(with, without), turn by turn."""
+        return tuple(zip(self.shadowed, self.alone, strict=True))
+
+    def ratios(self, percentile: float = 99.0) -> tuple[float, ...]:
+        """Latency with shadow to latency without, pair by pair."""
+        return tuple(
+            a.report.latency(percentile) / b.report.latency(percentile) for a, b in self.pairs
+        )
 
     def ratio(self, percentile: float = 99.0) -> float:
-        """Latency with shadow to latency without, the median over the turns."""
-        pairs = zip(self.shadowed, self.alone, strict=True)
-        return Spread.of(
-            [a.report.latency[percentile] / b.report.latency[percentile] for a, b in pairs]
-        ).median
+        """The median of the pairs."""
+        return Spread.of(self.ratios(percentile)).median
 
-    def milliseconds(self, percentile: float = 99.0) -> float:
-        """The latency with shadow, the median over the turns."""
-        return Spread.of([one.report.latency[percentile] * 1e3 for one in self.shadowed]).median
+    def milliseconds(self, *, shadow: bool, percentile: float = 99.0) -> float:
+        """The percentile over the requests of all pairs."""
+        turns = [pair[0 if shadow else 1] for pair in self.pairs]
+        every = sorted(taken for turn in turns for taken in turn.report.latencies)
+        return nearest_rank(every, percentile) * 1e3
+
+    def median(self, figure: str, *, shadow: bool = True) -> float:
+        """The median of `ran` or `waited` over the pairs."""
+        return Spread.of([getattr(pair[0 if shadow else 1], figure) for pair in self.pairs]).median
 
     @property
     def errors(self) -> int:
@@ -67,26 +137,54 @@ class Suffered:
         )
 
 
+def median_interval(values: Sequence[float]) -> tuple[float, float]:
+    """Where the median lies with at least 95 %, whatever the distribution (sign test).
+
+    Order statistics: the k-th lowest and highest, with k as large as the binomial allows.
+    """
+    ordered, count = sorted(values), len(values)
+    depth, outside = 0, 0.0
+    while depth + 1 <= count // 2:
+        outside += 2 * comb(count, depth) / 2**count
+        if outside > 0.05:
+            break
+        depth += 1
+    at = max(depth - 1, 0)
+    return ordered[at], ordered[count - 1 - at]
+
+
 def measure_shadow_faults(run: Run) -> RowResult:
-    """Put every proxy before every kind of shadow side, at a modest load."""
+    """Put every proxy before every kind of shadow side, at a moderate rate."""
     folder = run.folder / "shadow_faults"
     folder.mkdir()
     visitors = write_visitors(folder / "visitors", ROUTES - 1, 1000)
     suffered: list[Suffered] = []
     with ExitStack() as stack:
-        legacy_port, new_port = stack.enter_context(running_origin(folder, run.cores))
-        ports = stack.enter_context(_running_faults(folder, new_port, run.cores))
+        legacy_port, legacy = _origin(stack, folder / "legacy", run.cores)
+        ahead = put_ahead(legacy.pid)
+        new_port, new = _origin(stack, folder / "new", run.cores)
+        put_behind(new.pid)
+        faults, ports = stack.enter_context(_running_faults(folder, new_port, run.cores))
         alone = stack.enter_context(_running_alone(folder, legacy_port, new_port, run.cores))
         for condition in CONDITIONS:
             place = folder / condition
             with _running_shadowed(place, legacy_port, ports[condition], run.cores) as shadowed:
-                suffered += _suffer(run, condition, visitors, alone, shadowed)
-    return describe_shadow_faults(suffered)
+                suffered += _suffer(run, condition, visitors, alone, shadowed, faults.pid)
+    return describe_shadow_faults(suffered, ahead=ahead)
+
+
+def _origin(stack: ExitStack, folder: Path, cores: Cores) -> tuple[int, OwnedProcess]:
+    port, other = free_ports(2)
+    process = stack.enter_context(start_origin(folder, port, other, cores.load))
+    wait_until_answering(process, port)
+    return port, process
 
 
 @contextmanager
-def _running_faults(folder: Path, new_port: int, cores: Cores) -> Iterator[dict[str, int]]:
-    """The port of each condition's shadow side."""
+def _running_faults(
+    folder: Path, new_port: int, cores: Cores
+) -> Iterator[tuple[OwnedProcess, dict[str, int]]]:
+    """The process of the faults, and the port of each condition's shadow side."""
     found = dict(zip(FAULTS, free_ports(len(FAULTS)), strict=True))
     (nobody,) = free_ports(1)
     command = [
@@ -101,21 +199,22 @@ def _running_faults(folder: Path, new_port: int, cores: Cores) -> Iterator[dict[
             if time.monotonic() > deadline:
                 raise HarnessError("the faulty shadow sides did not start")
             time.sleep(0.05)
-        yield {HEALTHY: new_port, REFUSING: nobody, **found}
+        put_behind(process.pid)
+        yield process, {HEALTHY: new_port, REFUSING: nobody, **found}
 
 
 @contextmanager
 def _running_alone(
     folder: Path, legacy_port: int, new_port: int, cores: Cores
-) -> Iterator[dict[str, Runner]]:
+) -> Iterator[dict[str, Tested]]:
     with ExitStack() as stack:
-        runners = {}
+        found = {}
         for peer in PEERS:
-            if peer.name in PAIRS:
+            if peer.name in PROXIES:
                 (port,) = free_ports(1)
                 process = start_peer(peer, folder / peer.name, port, legacy_port, cores.proxy)
                 stack.enter_context(process)
-                runners[peer.name] = Runner(name=peer.name, pid=process.pid, port=port)
+                found[peer.name] = Tested(pid=process.pid, serving=process.pid, port=port)
         files = write_table(
             folder / "table",
             routes=ROUTES,
@@ -124,25 +223,25 @@ def _running_alone(
             percent=0,
         )
         figway = stack.enter_context(Figway(folder / "figway", files, core=cores.proxy))
-        runners["figway"] = shadowing_runner("figway", figway, cores)
-        yield runners
+        found[APART] = found[TOGETHER] = _tested(figway)
+        yield found
 
 
 @contextmanager
 def _running_shadowed(
     folder: Path, legacy_port: int, shadow_port: int, cores: Cores
-) -> Iterator[dict[str, Runner]]:
+) -> Iterator[dict[str, Tested]]:
     folder.mkdir()
     with ExitStack() as stack:
-        runners = {}
-        for plain, name in PAIRS.items():
+        found = {}
+        for plain, name in PROXIES.items():
             if name in MIRRORS:
                 (port,) = free_ports(1)
                 process = start_mirror(
                     name, folder / plain, port, legacy_port, shadow_port, cores.proxy
                 )
                 stack.enter_context(process)
-                runners[plain] = Runner(name=name, pid=process.pid, port=port)
+                found[plain] = Tested(pid=process.pid, serving=process.pid, port=port)
         files = write_table(
             folder / "table",
             routes=ROUTES,
@@ -150,74 +249,121 @@ def _running_shadowed(
             new_port=shadow_port,
             shadowed=True,
         )
-        figway = stack.enter_context(Figway(folder / "figway", files, core=cores.proxy))
-        runners["figway"] = shadowing_runner("figway", figway, cores)
-        yield runners
+        for name, place in ((APART, "apart"), (TOGETHER, "together")):
+            figway = stack.enter_context(Figway(folder / place, files, core=cores.proxy))
+            if name == APART:
+                figway.move_observer(cores.load)
+            found[name] = _tested(figway)
+        yield found
+
+
+def _tested(figway: Figway) -> Tested:
+    return Tested(
+        pid=figway.pid,
+        serving=figway.only_worker(),
+        port=figway.port,
+        observer=figway.observer(),
+    )
 
 
 def _suffer(
     run: Run,
     condition: str,
     visitors: Path,
-    alone: Mapping[str, Runner],
-    shadowed: Mapping[str, Runner],
+    alone: Mapping[str, Tested],
+    shadowed: Mapping[str, Tested],
+    faults: int,
 ) -> list[Suffered]:
-    """Each proxy without and with shadow in turn, so that a noisy neighbour hits both."""
-    rounds: dict[tuple[str, bool], list[Round]] = {}
-    order = tuple((name, copies) for name in PAIRS for copies in (False, True))
-    names = {f"{name} {copies}": (name, copies) for name, copies in order}
-    for turn in range(1 if run.quick else 3):
-        for each in rotated(tuple(names), turn):
-            name, copies = names[each]
-            rounds.setdefault((name, copies), []).append(
-                measure_round(
-                    (shadowed if copies else alone)[name],
-                    visitors,
-                    run.cores,
-                    seconds=1 if run.quick else 2,
-                    connections=CONNECTIONS,
-                    pause_milliseconds=PAUSE_MILLISECONDS,
-                )
-            )
+    """Each proxy with and without shadow in turn, first the one, then the other."""
+    turns: dict[tuple[str, bool], list[Turn]] = {}
+    for name in PROXIES:
+        for copies in (True, False):
+            shield((shadowed if copies else alone)[name].pid)
+            # Connections, pools and code are warm before anything counts.
+            _turn(run, visitors, (shadowed if copies else alone)[name], (faults,))
+    for number in range(2 if run.quick else PAIRS):
+        for name in rotated(tuple(PROXIES), number):
+            for copies in (True, False) if number % 2 else (False, True):
+                tested = (shadowed if copies else alone)[name]
+                turn = _turn(run, visitors, tested, (faults, shadowed[name].pid, alone[name].pid))
+                turns.setdefault((name, copies), []).append(turn)
     return [
         Suffered(
-            proxy=PAIRS[name],
+            proxy=PROXIES[name],
             condition=condition,
-            alone=rounds[name, False],
-            shadowed=rounds[name, True],
+            alone=turns[name, False],
+            shadowed=turns[name, True],
         )
-        for name in PAIRS
+        for name in PROXIES
     ]
 
 
-def describe_shadow_faults(suffered: Sequence[Suffered]) -> RowResult:
+def _turn(run: Run, visitors: Path, tested: Tested, quiet: Sequence[int]) -> Turn:
+    _wait_until_quiet((*quiet, tested.pid))
+    core = run.cores.proxy
+    ran, waited = ran_and_waited(tested.serving)
+    used, busy = cpu_ticks(process_tree(tested.pid)), 0 if core is None else core_ticks(core)
+    began = time.monotonic()
+    report = run_open_loop(tested.port, visitors, rate=RATE, seconds=SECONDS, core=run.cores.load)
+    seconds = time.monotonic() - began
+    used = cpu_ticks(process_tree(tested.pid)) - used
+    busy = 0 if core is None else core_ticks(core) - busy
+    ran_then, waited_then = ran_and_waited(tested.serving)
+    requests = len(report.latencies)
+    beside = () if tested.observer is None else process_tree(tested.observer)
+    besides = {entry.pid for entry in beside}
+    return Turn(
+        report=report,
+        ran=(ran_then - ran) / 1e3 / requests,
+        waited=(waited_then - waited) / 1e3 / requests,
+        rss_kib=sum(
+            memory_kib(entry.pid)
+            for entry in process_tree(tested.pid)
+            if entry.state != "Z" and entry.pid not in besides
+        ),
+        beside_kib=sum(memory_kib(entry.pid) for entry in beside if entry.state != "Z"),
+        disturbed=max(0, busy - used) / TICKS_PER_SECOND / seconds,
+    )
+
+
+def _wait_until_quiet(roots: Sequence[int]) -> None:
+    """Wait until none of these trees has work left from the turn before."""
+    deadline = time.monotonic() + _MOST_QUIET_SECONDS
+    before = [ran_and_waited(root)[0] for root in roots]
+    while time.monotonic() < deadline:
+        time.sleep(_QUIET_SECONDS)
+        now = [ran_and_waited(root)[0] for root in roots]
+        if sum(now) - sum(before) < 0.05 * _QUIET_SECONDS * 1e9:
+            return
+        before = now
+
+
+def describe_shadow_faults(suffered: Sequence[Suffered], *, ahead: bool) -> RowResult:
     """Every proxy under every condition as a row."""
-    ours = [each for each in suffered if each.proxy == "figway"]
-    worst = max(ours, key=Suffered.ratio)
+    ours = [each for each in suffered if each.proxy in (APART, TOGETHER)]
+    apart = [each for each in ours if each.proxy == APART]
+    worst = max(apart, key=Suffered.ratio)
+    shared = max((each for each in ours if each.proxy == TOGETHER), key=Suffered.ratio)
     memory = max(sum(each.memory_mib) for each in ours)
     return RowResult(
         name="shadow_faults",
         title=(
-            f"p99 of the primary with a shadow side that misbehaves: {CONNECTIONS} connections, "
-            f"each pausing about {PAUSE_MILLISECONDS} ms"
+            f"p99 of the primary with a shadow side that misbehaves: {RATE} requests/s, open loop"
         ),
-        header=("shadow side", "proxy", "p99", "x without shadow", "RSS", "beside it", "errors"),
-        lines=tuple(
-            (
-                each.condition,
-                each.proxy,
-                f"{each.milliseconds():.2f} ms",
-                f"{each.ratio():.2f}",
-                f"{each.memory_mib[0]:.0f} MB",
-                f"{each.memory_mib[1]:.0f} MB" if each.memory_mib[1] else "-",
-                f"{each.errors}",
-            )
-            for each in suffered
+        header=(
+            *("shadow side", "proxy", "p99 without", "p99 with", "with / without", "CPU without"),
+            *("CPU with", "no core without", "no core with", "RSS", "beside it", "errors"),
         ),
+        lines=tuple(map(_line, suffered)),
         targets=(
             Target(
                 what=f"worst p99 through Figway x without shadow ({worst.condition})",
                 value=worst.ratio(),
+                bound=WORST_RATIO,
+            ),
+            Target(
+                what=f"the same with the observer on the worker's core ({shared.condition})",
+                value=shared.ratio(),
                 bound=WORST_RATIO,
             ),
             Target(
@@ -233,23 +379,55 @@ def describe_shadow_faults(suffered: Sequence[Suffered]) -> RowResult:
         notes=(
             "healthy answers like legacy; hung never answers; failing answers 500; large answers "
             "10 MB; dripping answers a byte a second.",
-            "Each ratio is the median over turns in which the proxy ran with and without shadow. "
-            "At this load p99 is a few dozen requests of a turn: on a machine with other work it "
-            "scatters by more than the bound.",
-            "Figway's observer runs on the core of load and origin, at a lower priority.",
+            "with / without is the median of p99 over pairs of turns, one with and one without "
+            "shadow, and in brackets where that median lies with 95 %.",
+            "CPU and no core: microseconds per request that the process that answers clients ran, "
+            "and was ready to run and had no core.",
+            "figway: its observer is on the core of load and origins, and comes last there; one "
+            "core: it shares the core of its worker.",
+            "Client and legacy origin run before everything else on theirs."
+            if ahead
+            else "Client and legacy origin could not be put before everything else on their core "
+            "(not permitted), so their waiting is in the figures.",
         ),
-        figures={
-            f"{each.condition} {each.proxy}": {
-                "p99_seconds": [one.report.latency[99.0] for one in each.shadowed],
-                "p99_seconds_alone": [one.report.latency[99.0] for one in each.alone],
-                "p50_seconds": [one.report.latency[50.0] for one in each.shadowed],
-                "p50_seconds_alone": [one.report.latency[50.0] for one in each.alone],
-                "ratio": each.ratio(),
-                "rss_kib": [one.rss_kib for one in each.shadowed],
-                "beside_kib": [one.beside_kib for one in each.shadowed],
-                "errors": each.errors,
-                "disturbed": [one.disturbed for one in each.shadowed],
-            }
-            for each in suffered
-        },
+        figures={f"{each.condition} {each.proxy}": _figures(each) for each in suffered},
     )
+
+
+def _line(each: Suffered) -> tuple[str, ...]:
+    low, high = median_interval(each.ratios())
+    return (
+        each.condition,
+        each.proxy,
+        f"{each.milliseconds(shadow=False):.2f} ms",
+        f"{each.milliseconds(shadow=True):.2f} ms",
+        f"{each.ratio():.2f} ({low:.2f} - {high:.2f})",
+        f"{each.median('ran', shadow=False):.0f} us",
+        f"{each.median('ran'):.0f} us",
+        f"{each.median('waited', shadow=False):.0f} us",
+        f"{each.median('waited'):.0f} us",
+        f"{each.memory_mib[0]:.0f} MB",
+        f"{each.memory_mib[1]:.0f} MB" if each.memory_mib[1] else "-",
+        f"{each.errors}",
+    )
+
+
+def _figures(each: Suffered) -> dict[str, float | list[float]]:
+    shadowed, alone = zip(*each.pairs, strict=True)
+    return {
+        "p50_ratio": each.ratio(50.0),
+        "p90_ratio": each.ratio(90.0),
+        "p99_ratio": each.ratio(),
+        "p99_ratios": list(each.ratios()),
+        "p99_seconds": [one.report.latency(99.0) for one in shadowed],
+        "p99_seconds_alone": [one.report.latency(99.0) for one in alone],
+        "cpu_microseconds": [one.ran for one in shadowed],
+        "cpu_microseconds_alone": [one.ran for one in alone],
+        "no_core_microseconds": [one.waited for one in shadowed],
+        "no_core_microseconds_alone": [one.waited for one in alone],
+        "client_late_seconds": max(one.report.late for one in (*shadowed, *alone)),
+        "rss_kib": max(one.rss_kib for one in each.shadowed),
+        "beside_kib": max(one.beside_kib for one in each.shadowed),
+        "errors": each.errors,
+        "disturbed": [one.disturbed for one in shadowed],
+    }

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import pytest
+
+from bench.open_loop import OpenLoopReport
 from bench.rounds import Measured, Round
 from bench.rows.cost import describe_cost
 from bench.rows.flip import Answer, Flip, describe_flips
 from bench.rows.latency import describe_latency
 from bench.rows.shadow_cost import COPYING, PLAIN, describe_shadow_cost
-from bench.rows.shadow_faults import Suffered, describe_shadow_faults
+from bench.rows.shadow_faults import (
+    APART,
+    TOGETHER,
+    Suffered,
+    Turn,
+    describe_shadow_faults,
+    median_interval,
+)
 from bench.wrk import WrkReport
 
 MILLISECOND = 1_000_000
@@ -144,27 +154,76 @@ def test_shadow_cost_misses_its_target_when_a_mirror_is_cheaper() -> None:
     assert [target.met for target in row.targets] == [False, True, False]
 
 
+def a_turn(p99: float, *, errors: int = 0, beside: int = 0, waited: float = 5.0) -> Turn:
+    # Ninety-nine of a hundred are at most the 99th percentile.
+    latencies = (p99 / 4,) * 98 + (p99, 10 * p99)
+    return Turn(
+        report=OpenLoopReport(latencies=latencies, errors=errors, late=0.0001),
+        ran=30.0,
+        waited=waited,
+        rss_kib=24 * 1024,
+        beside_kib=beside * 1024,
+        disturbed=0.0,
+    )
+
+
 def suffered(proxy: str, condition: str, *, alone: float, shadowed: float) -> Suffered:
     return Suffered(
         proxy=proxy,
         condition=condition,
-        alone=[a_round(1, p99=alone), a_round(1, p99=2 * alone)],
-        shadowed=[a_round(1, p99=shadowed, beside=1), a_round(1, p99=2 * shadowed)],
+        # The machine slows down meanwhile: that hits both of a pair.
+        alone=[a_turn(alone), a_turn(2 * alone), a_turn(3 * alone)],
+        shadowed=[
+            a_turn(shadowed, beside=48),
+            a_turn(2 * shadowed, beside=40, waited=7),
+            a_turn(3 * shadowed, beside=40, errors=2 if proxy.endswith("mirror") else 0),
+        ],
     )
 
 
-def test_shadow_faults_judges_figway_by_its_worst_condition() -> None:
+def test_shadow_faults_judges_figway_by_its_worst_condition_in_each_place() -> None:
     row = describe_shadow_faults(
         [
-            suffered("figway", "healthy", alone=0.004, shadowed=0.004),
-            suffered("figway", "hung", alone=0.004, shadowed=0.005),
+            suffered(APART, "healthy", alone=0.004, shadowed=0.004),
+            suffered(APART, "hung", alone=0.004, shadowed=0.005),
+            suffered(TOGETHER, "healthy", alone=0.004, shadowed=0.006),
+            suffered(TOGETHER, "hung", alone=0.004, shadowed=0.004),
             suffered("envoy mirror", "hung", alone=0.004, shadowed=0.400),
-        ]
+        ],
+        ahead=True,
     )
 
-    worst, memory, errors = row.targets
+    worst, together, memory, errors = row.targets
     assert worst.what.endswith("(hung)")
     assert worst.value == 1.25
     assert not worst.met
+    assert together.what.endswith("(healthy)")
+    assert together.value == 1.5
     assert (memory.value, memory.met, errors.value) == (72, True, 0)
-    assert row.lines[2] == ("hung", "envoy mirror", "600.00 ms", "100.00", "24 MB", "48 MB", "0")
+    assert row.lines[4] == (
+        *("hung", "envoy mirror", "12.00 ms", "1200.00 ms", "100.00 (100.00 - 100.00)"),
+        *("30 us", "30 us", "5 us", "5 us", "24 MB", "48 MB", "2"),
+    )
+
+
+def test_shadow_faults_says_when_the_load_had_to_wait_too() -> None:
+    given = [suffered(name, "hung", alone=1, shadowed=1) for name in (APART, TOGETHER)]
+    assert "could not be put before" in describe_shadow_faults(given, ahead=False).notes[-1]
+    assert "could not" not in describe_shadow_faults(given, ahead=True).notes[-1]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        pytest.param([3.0], (3.0, 3.0), id="one"),
+        # Fewer than six say nothing at 95 %: then it is all of them.
+        pytest.param([1.0, 5.0, 2.0, 4.0, 3.0], (1.0, 5.0), id="five"),
+        # The ranks that tables of the sign test give: 2nd to 9th of 10, 6th to 15th of 20.
+        pytest.param([float(n) for n in range(1, 11)], (2.0, 9.0), id="ten"),
+        pytest.param([float(n) for n in range(1, 21)], (6.0, 15.0), id="twenty"),
+    ],
+)
+def test_the_interval_of_a_median_is_that_of_the_sign_test(
+    values: list[float], expected: tuple[float, float]
+) -> None:
+    assert median_interval(values) == expected
