@@ -183,7 +183,7 @@ class Supervisor:
             )
             self._planner.name = self._outside.replica
             self._planner.others = self._outside.traffic_elsewhere
-            self._outside.prepare()
+            await self._outside.prepare()
             self._look_at_the_past()
             runner = await self._open_admin(token)
             await self._start_crew()
@@ -250,7 +250,7 @@ class Supervisor:
             )
         if switches.file.origin == "file" and not switches.file.problems:
             self._later(control.journal.keep_good_flags(), "keep flags")
-        else:
+        elif switches.file.problems:
             self._log.error(
                 "flags_refused",
                 path=str(switches.file.path),

@@ -78,6 +78,9 @@ class Fleet:
         self._heard_at = time.perf_counter()
         self._started = time.monotonic()
         self._registered = ""
+        self._serving = False
+        # Set once the store has said what it holds, or that it cannot.
+        self.answered = asyncio.Event()
         self.applied = 0
         # Whom to ask while the store cannot be.
         self.peers: tuple[str, ...] = ()
@@ -90,11 +93,15 @@ class Fleet:
 
     # Up and down.
 
-    def start(self) -> None:
-        """Begin, once the workers were told of what holds."""
-        self._published = self._publisher.revision
+    def connect(self) -> None:
+        """Begin to hear; what is heard is taken over before there are workers to tell."""
         self._store.start(self)
         self._store.assert_state(self._switches.latch.shared)
+
+    def start(self) -> None:
+        """Begin to tell, once the workers use what holds."""
+        self._serving = True
+        self._published = self._publisher.revision
         self._news.set()
         for work, name in ((self._acknowledge, "acknowledge"), (self._look_regularly, "look")):
             self._begin(work(), f"fleet {name}")
@@ -121,11 +128,14 @@ class Fleet:
 
     def on_state(self, state: SharedState) -> None:
         """Take over what is news in it."""
-        if any(hold.source is Source.SENTINEL for hold in self._switches.latch.local):
+        before = self._switches.latch
+        still = {hold.key for hold in before.hear(state).local}
+        if any(h.source is Source.SENTINEL and h.key not in still for h in before.local):
             # Whether it still stands decides what a resume lifts, and that is a question to a disk.
             self._begin(self._take_beside_sentinel(state), "hear of a change")
         else:
             self._take(state)
+        self.answered.set()
 
     async def _take_beside_sentinel(self, state: SharedState) -> None:
         self._take(state, standing=await self._standing())
@@ -133,6 +143,8 @@ class Fleet:
     def on_health(self, health: StoreHealth) -> None:
         """Tell when it gets better or worse."""
         before, self.health = self.health, health
+        if health.state in _FAILING:
+            self.answered.set()
         if (before.state, before.detail) == (health.state, health.detail):
             return
         if health.state in _FAILING:
@@ -160,7 +172,7 @@ class Fleet:
         switches.latch = latch
         self._heard = latch.shared.revision
         self._heard_at = time.perf_counter()
-        if switches.snapshot(0) != snapshot:
+        if self._serving and switches.snapshot(0) != snapshot:
             self._publisher.tell()
         # Whatever was published last has it: the switches change and are published in one turn.
         self._published = self._publisher.revision
@@ -359,6 +371,16 @@ class Fleet:
             for where, _, source in (hold.partition(" by ") for hold in replica.facts.holds)
             if where == scope and source != Source.COMMAND
         )
+
+    async def settle_elsewhere(self, scope: str, patience: float) -> tuple[str, ...]:
+        """What holds a scope elsewhere once the others have had time to tell of a change."""
+        end = time.perf_counter() + patience
+        while True:
+            await self.look_soon()
+            held = self.held_elsewhere(scope)
+            if not held or time.perf_counter() >= end:
+                return held
+            await asyncio.sleep(ASK_SECONDS)
 
     def nudge(self, what: str) -> None:
         """Ask all other replicas to look again at a source."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import asdict
 from functools import partial
@@ -26,6 +27,8 @@ from proxy.supervision.staleness import FRESH, staleness
 from proxy.supervision.state_directory import LAST_GOOD_UNLEASH, PEERS, StateDirectory
 from proxy.supervision.traffic import TrafficView
 
+# How long a start waits for what others know.
+FIRST_WORD_SECONDS = 2.0
 # How often the age of the flags is looked at.
 LOOK_SECONDS = 1.0
 
@@ -123,10 +126,21 @@ class Outside:
 
     # Up and down.
 
-    def prepare(self) -> None:
-        """Take what the disk kept of the provider, before the workers are told anything."""
+    async def prepare(self) -> None:
+        """Hear what holds before the first request is decided, as far as that is quick.
+
+        What the disk kept is there at once. A store or a provider that does not answer is waited
+        for a moment only: without them, what was known last holds.
+        """
+        waits = []
         if self.feed is not None:
             self.feed.start()
+            waits.append(self.feed.answered.wait())
+        if self.fleet is not None:
+            self.fleet.connect()
+            waits.append(self.fleet.answered.wait())
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.gather(*waits), FIRST_WORD_SECONDS)
 
     def start(self) -> None:
         """Tell and hear, from now on."""

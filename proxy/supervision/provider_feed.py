@@ -44,6 +44,8 @@ class ProviderFeed:
         self._began = time.monotonic()
         # Before the workers run there is nobody to tell, and nothing to wait for.
         self._serving = False
+        # Set once the source has answered, or that it cannot is known.
+        self.answered = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
@@ -114,6 +116,8 @@ class ProviderFeed:
     def on_health(self, health: FeedHealth) -> None:
         """Tell when it gets better or worse, and every problem once."""
         before, self.health = self.health, health
+        if health.state != "starting":
+            self.answered.set()
         if before.state != health.state or before.detail != health.detail:
             if health.state == "ok":
                 self._log.info("provider_connected", provider=self.feed.name, where=self.where)

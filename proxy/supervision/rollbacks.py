@@ -30,6 +30,9 @@ from proxy.supervision.percentage import known
 from proxy.supervision.publisher import PATIENCE_SECONDS, Publisher
 from proxy.supervision.switches import Switches
 
+# How long other replicas have to tell that they are free again, beyond their ack.
+SETTLE_SECONDS = 1.5
+
 
 class Rollbacks:
     """The rollbacks of this figway, and of its fleet."""
@@ -178,12 +181,15 @@ class Rollbacks:
             revision=confirmed.revision,
         )
         after = self.state_of(scope)
+        elsewhere: tuple[str, ...] = ()
+        if self.fleet is not None and fleet.reach.state == "shared":
+            elsewhere = await self.fleet.settle_elsewhere(scope, SETTLE_SECONDS)
         entry = done(actor, "resume", scope, reason, before, after, confirmed, replicas=fleet.acks)
         await self._journal.write_down(entry, patience)
         return change(
             confirmed,
             switches.holds,
-            still_held=(*switches.held_by(scope), *self._held_elsewhere(scope)),
+            still_held=(*switches.held_by(scope), *elsewhere),
             warnings=tuple(_spread_warning(fleet)),
             fleet=fleet,
         )
