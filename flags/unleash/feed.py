@@ -7,7 +7,7 @@ import contextlib
 import importlib
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -99,6 +99,11 @@ class UnleashFeed:
         self._tasks: set[asyncio.Task[None]] = set()
         self._keeper = Keeper(self._last_good.save, self._disk_says)
         self._client: Client | None = None
+
+    @property
+    def reports(self) -> Mapping[str, int]:
+        """How many reports were sent and failed."""
+        return {} if self._reporter is None else self._reporter.counts
 
     # What the supervisor calls.
 

@@ -46,6 +46,8 @@ class FakeUnleash:
         self.fault: Callable[[web.Request], web.StreamResponse | None] | None = None
         # Status by method and path, instead of the usual one.
         self.refusals: dict[tuple[str, str], int] = {}
+        # What a call of the admin API is answered with: JSON, or a response.
+        self.answers: dict[tuple[str, str], Any] = {}
         self.asked: list[Asked] = []
         self._server: TestServer | None = None
 
@@ -131,6 +133,9 @@ class FakeUnleash:
             return web.Response(status=202)
         if request.headers.get("Authorization") != ADMIN_TOKEN:
             return web.json_response({"message": "no"}, status=401)
+        if (request.method, request.path) in self.answers:
+            said = self.answers[request.method, request.path]
+            return said if isinstance(said, web.Response) else web.json_response(said)
         if request.path == "/api/admin/search/events":
             return web.json_response({"events": self.events[::-1], "total": len(self.events)})
         return web.json_response({"message": "there is no such thing"}, status=404)

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from flags.unleash.answers import EPOCH
 from flags.unleash.feed import Names
 from tests.flags.unleash.conftest import Connect
 from tests.flags.unleash.listening import PATIENCE_SECONDS, Listening
+from tests.rigs.certificates import Authority
 from tests.rigs.child import free_ports
 from tests.rigs.fake_unleash import FakeUnleash
 
@@ -205,6 +207,35 @@ async def test_a_refusal_is_told_in_words_and_changes_nothing(
     assert listening.percent("catalog") == 25
     fake_unleash.fault = None
     await listening.until(lambda: listening.health.state == "ok")
+
+
+async def test_a_server_that_accepts_and_never_answers_is_given_up(
+    listening: Listening, connect: Connect
+) -> None:
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(silent, "127.0.0.1")
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        feed = connect(url=f"http://127.0.0.1:{port}", patience=1.0)
+        await listening.until(lambda: listening.health.state == "down")
+        assert "no answer in time" in listening.health.detail
+        await feed.close()
+
+
+async def test_a_certificate_that_is_not_trusted_is_told_of(
+    listening: Listening, connect: Connect, tmp_path: Path
+) -> None:
+    context = Authority(tmp_path).sign("unleash.example").server_context()
+    server = TestServer(web.Application(), host="127.0.0.1", scheme="https")
+    await server.start_server(ssl=context)
+    feed = connect(url=str(server.make_url("")))
+    await listening.until(lambda: listening.health.state == "down")
+    assert "certificate is not trusted" in listening.health.detail
+    await feed.close()
+    await server.close()
 
 
 async def test_an_answer_without_end_is_not_read_to_its_end(
