@@ -46,7 +46,7 @@ async def test_a_password_where_none_is_asked_is_told(redis_server: RedisServer)
 async def test_a_user_with_what_figway_needs_and_no_more_is_enough(
     redis_server: RedisServer,
 ) -> None:
-    # As docs/fleet.md has it.
+    # As docs/redis.md has it.
     rules = "on >pw ~{figway:* &{figway:* +@read +@write +@pubsub +@scripting +@connection +time"
     redis_server.command("ACL", "SETUSER", "figway", *rules.split())
     url = f"redis://figway:pw@127.0.0.1:{redis_server.port}"
