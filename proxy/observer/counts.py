@@ -22,7 +22,6 @@ class Counts:
         # (route, outcome) of re-probes: asked, skipped, failed.
         self.reprobes: Counter[tuple[str, str]] = Counter()
         self.response_bytes = 0
-        self.defects = 0
         self._durations: dict[tuple[str, str], list[int]] = {}
         self._seconds: dict[tuple[str, str], float] = {}
 

@@ -36,6 +36,7 @@ from proxy.observer.store_schema import (
     set_aside,
 )
 from proxy.observer.store_writer import InForce, Learned, Writer, bare_epoch_id
+from proxy.observer.telling import defect_of
 from proxy.shadow_policy import ObserverPolicy
 
 __all__ = ["EvidenceStore", "RouteTerms", "StoreError"]
@@ -383,7 +384,8 @@ class EvidenceStore:
                 if not self._begin_anew():
                     return False
             except Exception as error:  # noqa: BLE001 - evidence may be lost, the process may not
-                self._failed(DEFECT, f"{type(error).__name__}: {error}")
+                # Its message may quote what a client sent.
+                self._failed(DEFECT, defect_of(error))
                 return False
             else:
                 break

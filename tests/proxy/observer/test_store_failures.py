@@ -153,6 +153,22 @@ def test_evidence_waits_for_a_lock_and_is_written_then(tmp_path: Path) -> None:
     assert events.names == ["evidence_not_written", "evidence_written_again"]
 
 
+def test_a_defect_is_told_without_what_a_client_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def defect(*_: object) -> None:
+        raise ValueError("card 4111 1111 1111 1111")
+
+    events = Events()
+    with a_store(tmp_path, events=events) as store:
+        assert store.flush()
+        monkeypatch.setattr(Writer, "write", defect)
+        store.settle([end()])
+        store.flush()
+        assert store.error.startswith("defect: ValueError at test_store_failures.py:")
+        assert "4111" not in f"{store.error}{report_of(store).reasons}{list(events)}"
+
+
 def wait_for_health(store: EvidenceStore) -> bool:
     """Ask until it writes again; each flush waits for one try."""
     return any(store.flush() for _ in range(50))
