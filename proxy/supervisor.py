@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from proxy.admin.token_desk import TokenDesk
 from proxy.fleet.opening import replica_name
 from proxy.fleet.outside import Outside
 from proxy.link import Apply
+from proxy.routing.flag_usage import flag_usage
 from proxy.routing.route import RouteFile
 from proxy.supervision.audit import Actor, Audit
 from proxy.supervision.control import Control
@@ -179,6 +180,7 @@ class Supervisor:
                 admin=self._admin,
                 state=self._state,
                 facts=self._report.facts,
+                usage=self._flag_usage,
                 log=self._log,
             )
             self._planner.name = self._outside.replica
@@ -210,6 +212,9 @@ class Supervisor:
                 await runner.cleanup()
             self._listener.close()
             self._log.info("stopped")
+
+    async def _flag_usage(self) -> Mapping[str, tuple[int, int]]:
+        return flag_usage(self.control.file, await self._crew.collect())
 
     async def _open_admin(self, token: str) -> web.AppRunner:
         journal = self.control.journal

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
+from flags.unleash.connection import UnleashConnection
 from proxy.config.complaints import sentence
 from proxy.config.control_model import ControlShape, to_membership
 from proxy.config.environment import (
@@ -24,7 +25,7 @@ from proxy.config.environment import (
 from proxy.config.flags_model import FlagsShape, to_flag_sources
 from proxy.config.parse import parse_section, read_file
 from proxy.config.shapes import Shape
-from proxy.control_plane import ControlPlane, Provider
+from proxy.control_plane import ControlPlane, Provider, Unleash
 from proxy.errors import ConfigError, Problem
 
 _SECTIONS: Mapping[str, type[Shape]] = {"flags": FlagsShape, "control": ControlShape}
@@ -141,6 +142,19 @@ def _without_secret(raw: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in raw.items() if key != "redis_url"}
 
 
+def _check_connection(unleash: Unleash) -> Iterator[Problem]:
+    """What the door of Unleash says of address and tokens."""
+    try:
+        UnleashConnection(
+            url=unleash.url,
+            token=unleash.token,
+            admin_token=unleash.admin_token,
+            webhook_token=unleash.webhook_token,
+        )
+    except ValueError as error:
+        yield setting_problem("environment", "FIGWAY_UNLEASH_*", str(error))
+
+
 def _check_together(plane: ControlPlane) -> Iterator[Problem]:
     unleash, control = plane.flags.unleash, plane.control
     match plane.flags.provider:
@@ -158,6 +172,8 @@ def _check_together(plane: ControlPlane) -> Iterator[Problem]:
             yield setting_problem("control", "redis_url", "is missing: set it, or FIGWAY_REDIS_URL")
         case Provider.UNLEASH | Provider.REDIS | Provider.FILE:
             pass
+    if plane.flags.provider is Provider.UNLEASH and unleash.url and unleash.token:
+        yield from _check_connection(unleash)
     if control.unready_after and control.unready_after < control.stale_after:
         yield setting_problem("control", "unready_after", "must not be shorter than stale_after")
     if plane.flags.stale_after < plane.flags.warn_after:

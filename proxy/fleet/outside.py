@@ -13,6 +13,7 @@ from structlog.typing import FilteringBoundLogger
 from flags.shared import SharedStore
 from flags.unleash.connection import UnleashConnection
 from flags.unleash.feed import Names, UnleashFeed
+from flags.unleash.reporter import Usage
 from flags.unleash.webhook import Webhook
 from proxy.control_plane import ControlPlane, Provider
 from proxy.fleet import peers
@@ -44,10 +45,14 @@ class Outside:
         admin: Address,
         state: StateDirectory,
         facts: Callable[[], Facts],
+        usage: Usage,
         log: FilteringBoundLogger,
         store: SharedStore | None = None,
     ) -> None:
-        """`facts` is what this replica says of itself. `store` takes the place of Redis."""
+        """`facts` is what this replica says of itself, `usage` how often each flag was on and off.
+
+        `store` takes the place of Redis.
+        """
         self.plane = plane
         self.replica = replica_name(plane.control, admin)
         self.boot = new_boot()
@@ -63,7 +68,8 @@ class Outside:
         )
         self.fleet = None if store is None else self._join(store, facts)
         self._unleash: UnleashFeed | None = None
-        self.feed, self.webhook = self._feed()
+        self.feed, self.webhook = self._feed(usage)
+        control.flags_age = lambda: self.flags_age
 
     def _join(self, store: SharedStore, facts: Callable[[], Facts]) -> Fleet:
         control = self._control
@@ -85,7 +91,7 @@ class Outside:
         control.percentages.fleet = fleet
         return fleet
 
-    def _feed(self) -> tuple[ProviderFeed | None, Webhook | None]:
+    def _feed(self, usage: Usage) -> tuple[ProviderFeed | None, Webhook | None]:
         unleash, control = self.plane.flags.unleash, self._control
         if self.plane.flags.provider is not Provider.UNLEASH:
             return None, None
@@ -102,6 +108,7 @@ class Outside:
             names=self._names,
             last_good=self._state.path / LAST_GOOD_UNLEASH,
             newest=control.switches.latch.newest_flag("unleash"),
+            usage=usage,
         )
         provided = ProviderFeed(
             feed,

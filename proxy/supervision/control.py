@@ -18,6 +18,7 @@ from proxy.supervision.files import Files, LoadedRoutes
 from proxy.supervision.journal import Journal
 from proxy.supervision.overview import RouteView, routes
 from proxy.supervision.percentages import Percentages
+from proxy.supervision.provenance import provenance
 from proxy.supervision.publisher import Publisher
 from proxy.supervision.rollbacks import Rollbacks
 from proxy.supervision.shadow_switch import ShadowSwitch
@@ -40,6 +41,8 @@ class Control:
         log: FilteringBoundLogger,
     ) -> None:
         self.switches = switches
+        # How long ago the provider of flags confirmed what is in use; None: it has not to.
+        self.flags_age: Callable[[], float | None] = _not_asked
         self.journal = journal
         self.publisher = Publisher(crew=crew, switches=switches, log=log)
         self.rollbacks = Rollbacks(
@@ -109,4 +112,9 @@ class Control:
 
     def explain(self, facts: RequestFacts) -> Explanation:
         """Why this request goes where it goes, now."""
-        return explain(self.files.loaded.table, self.flags, facts)
+        words = provenance(self.switches, age=self.flags_age())
+        return explain(self.files.loaded.table, self.flags, facts, words)
+
+
+def _not_asked() -> None:
+    """Take the place of a provider that is not there."""

@@ -12,7 +12,7 @@ from structlog.typing import FilteringBoundLogger
 
 from flags.file_text import FlagFileError
 from flags.provider import FlagSourceError
-from flags.scope import group_scope, route_scope
+from flags.scope import group_of, group_scope, route_of, route_scope
 from flags.shared import SharedChange, SharedStoreError
 from proxy.control_plane import Provider
 from proxy.fleet.membership import Fleet
@@ -97,6 +97,8 @@ class Percentages:
             revision=confirmed.revision,
         )
         warnings = self._warnings(name, members)
+        if self._said(scope) != basis_points:
+            warnings = (*warnings, "it is written, and Unleash does not serve it yet: it will come")
         return change(confirmed, self._switches.holds, warnings=warnings, fleet=fleet)
 
     async def _write(
@@ -158,6 +160,12 @@ class Percentages:
         return self._publisher.publish(), Spread(
             reach=Reach(state="shared", revision=revision), replicas=replicas
         )
+
+    def _said(self, scope: str) -> int | None:
+        state = self._switches.state
+        group, route = group_of(scope), route_of(scope)
+        flag = state.groups.get(group) if group else state.routes.get(route or "")
+        return None if flag is None else flag.basis_points
 
     def _state_of(self, member: Route) -> str:
         said = flag_basis_points(member, self._switches.snapshot(self._publisher.revision))

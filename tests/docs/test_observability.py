@@ -36,6 +36,7 @@ def logged_events() -> set[str]:
         ROOT / "proxy" / "supervisor.py",
         ROOT / "proxy" / "accounts.py",
         *(ROOT / "proxy" / "supervision").glob("*.py"),
+        *(ROOT / "proxy" / "fleet").glob("*.py"),
         *(ROOT / "proxy" / "admin").glob("*.py"),
         *(ROOT / "proxy" / "observer").glob("*.py"),
     ]
