@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +21,9 @@ from proxy.supervision.journal import Journal
 
 MAX_ENTRIES = 1000
 DEFAULT_ENTRIES = 100
+MAX_SCOPE = 200
+# RFC 3339, 5.6: what `format: date-time` means. Python reads more than that.
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +66,7 @@ class AuditApi:
         asked = query(request, optional=("since", "scope", "limit"))
         wanted = Wanted(
             since=_since(asked["since"]),
-            scope=asked["scope"],
+            scope=_scope(asked["scope"]),
             limit=_limit(asked["limit"]),
         )
 
@@ -100,7 +104,7 @@ class AuditApi:
 def _since(text: str) -> datetime | None:
     if not text:
         return None
-    at = moment(text)
+    at = moment(text.upper()) if _RFC3339.fullmatch(text) else None
     if at is None:
         raise AdminError(
             400,
@@ -108,6 +112,12 @@ def _since(text: str) -> datetime | None:
             f" {text[:50]!r}",
         )
     return at
+
+
+def _scope(text: str) -> str:
+    if len(text) > MAX_SCOPE:
+        raise AdminError(400, f"scope: is over {MAX_SCOPE} characters")
+    return text
 
 
 def _limit(text: str) -> int:

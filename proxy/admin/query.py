@@ -19,6 +19,8 @@ def query(request: web.Request, *needed: str, optional: tuple[str, ...] = ()) ->
             raise AdminError(400, f"unknown parameter {name[:50]!r}; this call takes {known}")
         if len(request.query.getall(name)) > 1:
             raise AdminError(400, f"the parameter {name} is given twice")
+        if name in optional and not request.query[name]:
+            raise AdminError(400, f"the parameter {name} is empty: leave it out, or ?{name}=...")
     for name in (*needed, *optional):
         asked[name] = request.query.get(name, "")
     for name in needed:

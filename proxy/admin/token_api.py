@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass
 from typing import Annotated
 
 from aiohttp import web
-from pydantic import Field, Strict, StringConstraints
+from pydantic import Field, StringConstraints, WithJsonSchema
 
 from proxy.admin.answer import answer
 from proxy.admin.body import read, typed
-from proxy.admin.fields import Name, Reason, Ticket, Who, acting, refusal
+from proxy.admin.fields import Name, Number, Reason, Ticket, Who, acting, refusal
 from proxy.admin.query import query
 from proxy.admin.roles import Role
 from proxy.admin.token_desk import TokenDesk
@@ -21,8 +21,11 @@ from proxy.supervision.change import Refused
 _YEARS_100 = 100 * 366 * 86_400
 
 TokenName = Annotated[str, StringConstraints(max_length=64, pattern=NAME_PATTERN)]
-# Strict: true is no number of seconds.
-Seconds = Annotated[int, Strict(), Field(ge=0, le=_YEARS_100)]
+Seconds = Annotated[
+    Number,
+    Field(ge=0, le=_YEARS_100),
+    WithJsonSchema({"type": "number", "minimum": 0, "maximum": _YEARS_100}),
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +114,7 @@ class TokenApi:
     async def create(self, request: web.Request) -> web.Response:
         """POST /api/v1/tokens."""
         asked = await read(request, _CREATE)
-        expires = time.time() + asked.expires_seconds if asked.expires_seconds else 0.0
+        expires = time.time() + float(asked.expires_seconds) if asked.expires_seconds else 0.0
         try:
             token, text = await self._desk.create(
                 asked.name,

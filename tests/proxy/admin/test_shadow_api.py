@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -15,8 +16,13 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from proxy.admin.app import build
-from proxy.admin.guard import Guard
+from proxy.admin.audit_api import AuditApi
+from proxy.admin.guard import OPEN_PATHS, OWN_SECRET_PATHS, Guard
+from proxy.admin.hooks import HookApi
 from proxy.admin.openapi import document
+from proxy.admin.plan_api import PlanApi
+from proxy.admin.roles import NEEDS
+from proxy.admin.token_api import TokenApi
 from proxy.supervision.audit import Actor
 from proxy.supervision.change import Change, Refusal, Refused
 
@@ -209,16 +215,32 @@ async def test_nothing_is_told_without_the_token(
     assert fake.calls == []
 
 
-async def test_every_call_is_described_and_every_description_is_a_call(
-    client: TestClient[web.Request, web.Application],
-) -> None:
+def test_every_call_is_described_has_a_role_and_every_description_is_a_call() -> None:
+    nobody = cast(Any, None)
+    app = build(
+        cast(Any, SimpleNamespace(shadow=None)),
+        nobody,
+        nobody,
+        Guard(token=TOKEN, admin_host="localhost"),
+        structlog.get_logger(),
+        calls=(
+            *TokenApi(nobody).routes(),
+            *AuditApi(Path("audit.jsonl"), nobody).routes(),
+            *PlanApi(nobody).routes(),
+            *HookApi(None).routes(),
+        ),
+    )
     served = {
         (route.method.lower(), route.resource.canonical)
-        for route in client.app.router.routes()
-        if route.resource is not None and route.resource.canonical.startswith("/api/")
+        for route in app.router.routes()
+        if route.resource is not None and route.method != "HEAD"
     }
     told = {(method, path) for path, methods in document()["paths"].items() for method in methods}
     assert served == told
+    with_a_role = {(method.lower(), path) for method, path in NEEDS}
+    assert with_a_role == {
+        (method, path) for method, path in told if path not in OPEN_PATHS | OWN_SECRET_PATHS
+    }
 
 
 def test_the_description_names_every_operation_once_and_every_schema_it_uses() -> None:
