@@ -210,6 +210,27 @@ def describe(constraint: Constraint) -> str:
     return f"{text} (segment {constraint.segment})" if constraint.segment else text
 
 
+def describe_rule(rule: Rule) -> str:
+    """A rule on one line: `needs figway-enabled on; 25 % if country IN DE; userId 7, 12`."""
+    if not rule.enabled:
+        return "off"
+    parts = [f"needs {parent.flag} {'on' if parent.on else 'off'}" for parent in rule.parents]
+    ways = [_describe_strategy(each) for each in rule.strategies] or ["everybody"]
+    return "; ".join([*parts, " or ".join(ways)])
+
+
+def _describe_strategy(strategy: Strategy) -> str:
+    if strategy.fault:
+        return f"nobody ({strategy.fault})"
+    who = "everybody"
+    if strategy.basis_points is not None:
+        who = f"{strategy.basis_points / 100:g} %"
+    elif strategy.name in _LISTED:
+        who = f"{_LISTED[strategy.name]} {_listed(strategy.values)}"
+    conditions = " and ".join(map(describe, strategy.constraints))
+    return f"{who} if {conditions}" if conditions else who
+
+
 def _listed(values: tuple[str, ...]) -> str:
     more = f" and {len(values) - _TOLD} more" if len(values) > _TOLD else ""
     return ", ".join(values[:_TOLD]) + more

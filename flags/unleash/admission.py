@@ -66,8 +66,12 @@ def compile_rule(
 
 
 def cap_hash(rule: Rule, own_hash: str) -> Hash:
-    """The hash that a ceiling is measured on: the one of all percentages, else the route's own."""
-    hashes = {hash_of(each) for each in rule.strategies if each.basis_points and not each.fault}
+    """The hash that a ceiling is measured on: the one of all percentages, else the route's own.
+
+    A percentage of 0 counts too, so that raising it changes no other client's side.
+    """
+    percentages = (each for each in rule.strategies if each.basis_points is not None)
+    hashes = {hash_of(each) for each in percentages if not each.fault}
     return hashes.pop() if len(hashes) == 1 else (own_hash, "")
 
 

@@ -11,6 +11,7 @@ from flags.unleash.operators import read_moment
 
 # Stands for what keeps a client on one side.
 KEY: Final = "default"
+_EVERYBODY: Final = 10_000
 
 
 def fields_of(rule: Rule) -> frozenset[str]:
@@ -33,6 +34,24 @@ def constraints_of(rule: Rule) -> Iterator[Constraint]:
     """Every constraint, those of segments and parents included."""
     for strategy in _strategies(rule):
         yield from strategy.constraints
+
+
+def most_of(rule: Rule) -> int:
+    """The greatest share of clients that a rule can let in, in basis points.
+
+    Percentages of one hash hold the same clients; others may add up.
+    """
+    shares: dict[tuple[str, str], int] = {}
+    for strategy in rule.strategies if rule.enabled else ():
+        if strategy.fault:
+            continue
+        if strategy.basis_points is None:
+            return _EVERYBODY
+        share_of = strategy.hash_group, strategy.stickiness
+        shares[share_of] = max(shares.get(share_of, 0), strategy.basis_points)
+    if rule.enabled and not rule.strategies:
+        return _EVERYBODY
+    return min(_EVERYBODY, sum(shares.values()))
 
 
 def _strategies(rule: Rule) -> Iterator[Strategy]:

@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
             route["match"],
             route["stage"],
             route["new"] or "-",
-            _percent(route["flag_percent"]),
+            route["rule"] or _percent(route["flag_percent"]),
             _percent(route["effective_percent"]),
             route["because"],
         )

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from flags.rule import Rule
+from flags.scope import group_scope, route_scope
 from flags.snapshot import FlagSnapshot
+from flags.unleash.account import describe_rule
+from flags.unleash.asked import most_of
 from proxy.routing.route import Match, PathKind, Route, RouteFile
 from proxy.stages import Stage
 
@@ -22,9 +26,12 @@ class RouteView:
     new: str
     max_percent: float
     flag_percent: float | None
-    # The share of sticky clients that goes to the new side; cohorts come before it.
+    # The share of sticky clients that goes to the new side; cohorts come before it. Of a rule: the
+    # most that it can be.
     effective_percent: float
     because: str
+    # What the flag says where that is no percentage; empty: it is one, or there is none.
+    rule: str = ""
 
 
 def routes(file: RouteFile, flags: FlagSnapshot) -> tuple[RouteView, ...]:
@@ -35,6 +42,7 @@ def routes(file: RouteFile, flags: FlagSnapshot) -> tuple[RouteView, ...]:
 def _view(route: Route, flags: FlagSnapshot) -> RouteView:
     said = flag_basis_points(route, flags)
     effective, because = effective_basis_points(route, flags)
+    rule = flag_rule(route, flags)
     return RouteView(
         id=route.id,
         line=route.line,
@@ -47,6 +55,7 @@ def _view(route: Route, flags: FlagSnapshot) -> RouteView:
         flag_percent=None if said is None else said / 100,
         effective_percent=effective / 100,
         because=because,
+        rule="" if rule is None else describe_rule(rule),
     )
 
 
@@ -55,6 +64,11 @@ def flag_basis_points(route: Route, flags: FlagSnapshot) -> int | None:
     if route.group:
         return flags.group_basis_points.get(route.group)
     return flags.route_basis_points.get(route.id)
+
+
+def flag_rule(route: Route, flags: FlagSnapshot) -> Rule | None:
+    """What the flag of a route, or of its group, says where that is no percentage."""
+    return flags.rules.get(group_scope(route.group) if route.group else route_scope(route.id))
 
 
 def effective_basis_points(route: Route, flags: FlagSnapshot) -> tuple[int, str]:
@@ -72,6 +86,10 @@ def effective_basis_points(route: Route, flags: FlagSnapshot) -> tuple[int, str]
         return 0, "rollback_route"
     if route.stage in (Stage.LEGACY, Stage.SHADOW):
         return 0, f"stage_{route.stage.value}"
+    rule = flag_rule(route, flags)
+    if rule is not None:
+        ceiling = 10_000 if route.stage is Stage.LIVE else round(route.max_percent * 100)
+        return min(ceiling, most_of(rule)), "rule"
     if route.stage is Stage.LIVE:
         return (10_000, "live") if said is None else (said, "flag")
     if said is None:

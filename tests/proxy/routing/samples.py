@@ -8,6 +8,8 @@ from flags.snapshot import FlagSnapshot
 from proxy.routing.facts import PlainFacts
 from proxy.routing.route import (
     Condition,
+    ContextField,
+    ContextKind,
     Group,
     Match,
     PathKind,
@@ -46,6 +48,11 @@ B2B = Segment(
 )
 SEGMENTS = (STAFF, B2B)
 GROUPS = (Group(name="purchase"),)
+CONTEXT = (
+    ContextField(field="country", kind=ContextKind.HEADER, name="x-country"),
+    ContextField(field="tier", kind=ContextKind.COOKIE, name="tier"),
+    ContextField(field="plan", kind=ContextKind.QUERY, name="plan"),
+)
 
 
 def exact(name: str, value: str) -> ValueMatch:
@@ -89,7 +96,13 @@ def table(*routes: Route) -> RouteTable:
 
 
 def route_file(*routes: Route) -> RouteFile:
-    return RouteFile(upstreams=(LEGACY, CATALOG), routes=routes, groups=GROUPS, segments=SEGMENTS)
+    return RouteFile(
+        upstreams=(LEGACY, CATALOG),
+        routes=routes,
+        groups=GROUPS,
+        segments=SEGMENTS,
+        context=CONTEXT,
+    )
 
 
 def get(url: str, *, method: str = "GET", device: str = DEVICE, **fields: Any) -> PlainFacts:

@@ -15,6 +15,7 @@ from proxy.routing.facts import PlainFacts
 from proxy.routing.route import Rewrite, Route, StickyKind
 from proxy.routing.table import RouteTable
 from proxy.stages import Reason, Side, Stage
+from tests.flags.unleash.drawn import rules
 from tests.proxy.routing.samples import (
     CATALOG,
     DEVICE,
@@ -434,6 +435,7 @@ def requests(draw: st.DrawFn) -> PlainFacts:
             ("X-Employee", ["1", "0"]),
             ("X-Tier", ["b2b", "private"]),
             ("X-User", ["u1", ""]),
+            ("X-Country", ["DE", "AT", ""]),
             ("Cookie", ["tier=b2b", "sid=1", "sid=1; sid=2", "tier=b2b; tier=c"]),
         )
         if draw(st.booleans())
@@ -457,6 +459,14 @@ def requests(draw: st.DrawFn) -> PlainFacts:
 
 
 _BASIS_POINTS = st.integers(0, 10_000)
+_RULES = st.one_of(
+    st.just({}),
+    st.dictionaries(
+        st.sampled_from(["group:purchase", *(f"route:{name}" for name in _IDS)]),
+        rules(),
+        max_size=1,
+    ),
+)
 
 
 @st.composite
@@ -468,6 +478,7 @@ def snapshots(draw: st.DrawFn, *, rolled_back: bool | None = None) -> FlagSnapsh
         rollback_routes=frozenset(draw(st.sets(st.sampled_from(_IDS)))),
         group_basis_points=draw(st.dictionaries(st.just("purchase"), _BASIS_POINTS)),
         route_basis_points=draw(st.dictionaries(st.sampled_from(_IDS), _BASIS_POINTS)),
+        rules=draw(_RULES),
     )
 
 
@@ -504,7 +515,7 @@ def test_widening_a_percentage_never_moves_anyone_out(
 ) -> None:
     def at(value: int) -> Side:
         points = dict.fromkeys((*_IDS, "purchase"), value)
-        wide = replace(flags, route_basis_points=points, group_basis_points=points)
+        wide = replace(flags, route_basis_points=points, group_basis_points=points, rules={})
         return decide(routes, wide, facts).side
 
     narrow, wide = sorted(two)
@@ -532,7 +543,7 @@ def test_an_ambiguous_request_never_reaches_the_new_side(
 def test_missing_flags_move_nobody_to_a_canary(
     routes: RouteTable, flags: FlagSnapshot, facts: PlainFacts
 ) -> None:
-    silent = replace(flags, route_basis_points={}, group_basis_points={})
+    silent = replace(flags, route_basis_points={}, group_basis_points={}, rules={})
     decision = decide(routes, silent, facts)
     if decision.route.stage is Stage.CANARY and decision.side is Side.NEW:
         assert decision.reason is Reason.COHORT_ALWAYS
