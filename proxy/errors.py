@@ -24,7 +24,8 @@ ProxyError                         source     status
 │   └── ResponseIdleTimeout                   504  (visible to the client as a cut connection)
 └── Overloaded                     proxy      503
     ├── PoolExhausted                         503
-    └── ShuttingDown                          503
+    ├── ShuttingDown                          503
+    └── RolledBack                            503  (visible to the client as an ended stream)
 
 `cause` is the label under which an error is counted and logged. This is the only place that turns
 an error into a status.
@@ -225,3 +226,9 @@ class ShuttingDown(Overloaded):
     """This process is draining."""
 
     cause = "shutting_down"
+
+
+class RolledBack(Overloaded):
+    """The route was rolled back, and what its new side still sent was ended."""
+
+    cause = "rolled_back"

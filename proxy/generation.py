@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from proxy.accounts import Accounts
+    from proxy.recall import Recall
     from proxy.tee.tee import Tee
 
 
@@ -29,7 +30,17 @@ class Latest:
 class Generation:
     """What a request reads once and keeps until it ends. Replaced as a whole, never changed."""
 
-    __slots__ = ("accounts", "flags", "latest", "pools", "revision", "table", "tee", "wire")
+    __slots__ = (
+        "accounts",
+        "flags",
+        "latest",
+        "pools",
+        "recall",
+        "revision",
+        "table",
+        "tee",
+        "wire",
+    )
 
     def __init__(
         self,
@@ -41,6 +52,7 @@ class Generation:
         wire: Wire,
         accounts: Accounts,
         latest: Latest,
+        recall: Recall,
         tee: Tee | None = None,
     ) -> None:
         self.revision = revision
@@ -50,6 +62,7 @@ class Generation:
         self.wire = wire
         self.accounts = accounts
         self.latest = latest
+        self.recall = recall
         # None: nothing is copied.
         self.tee = tee
 

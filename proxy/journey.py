@@ -64,6 +64,7 @@ class Journey(Exchange, Asker):
         "sent_bytes",
         "status",
         "target",
+        "tunnel",
     )
 
     def __init__(self, generation: Generation, client: ClientConnection, request: Request) -> None:
@@ -85,6 +86,7 @@ class Journey(Exchange, Asker):
         self._out: list[bytes] = []
         # What the observer will get of this request, if it gets it.
         self.copy: Copy | None = None
+        self.tunnel: Tunnel | None = None
 
     # Decide.
 
@@ -100,8 +102,11 @@ class Journey(Exchange, Asker):
         ):
             decision = generation.table.sent_to_legacy(decision, Reason.STATE_UNPROVEN)
         self.decision: Decision = decision
-        if decision.side is Side.NEW and decision.route.fallback is not None:
-            generation.accounts.fallback_budget(decision.route).deposit()
+        if decision.side is Side.NEW:
+            if decision.route.fallback is not None:
+                generation.accounts.fallback_budget(decision.route).deposit()
+            if decision.route.recall_after is not None:
+                generation.recall.join(self)
         if request.answer_here:
             self._answer_options()
             return
@@ -408,7 +413,9 @@ class Journey(Exchange, Asker):
                 b"\r\n\r\n",
             ]
         )
-        Tunnel(self.client, connection, self._tunnel_ended).open(early)
+        follow = self.decision.route.recall_after is not None
+        self.tunnel = Tunnel(self.client, connection, self._tunnel_ended, follow=follow)
+        self.tunnel.open(early)
 
     def _tunnel_ended(self, tunnel: Tunnel) -> None:
         self.sent_bytes = tunnel.sent
@@ -500,6 +507,20 @@ class Journey(Exchange, Asker):
         self._dispatch()
         return True
 
+    def end_early(self, error: type[ProxyError], *, whole: bool) -> None:
+        """End a response before its upstream does: whole to its client's eyes, or visibly cut."""
+        if self.copy is not None:
+            self.copy.give_up(self, Outcome.ABORTED, "rollback")
+        self._leave_upstream()
+        if not whole:
+            self._cut(error)
+            return
+        self.flush()
+        if self.chunked_out:
+            self.client.transport.write(_LAST_CHUNK)
+        self.error = error
+        self._finish(reusable=self.request.keep_alive)
+
     def _cut(self, error: type[ProxyError]) -> None:
         self.error = error
         self._account()
@@ -516,6 +537,8 @@ class Journey(Exchange, Asker):
 
     def _account(self) -> None:
         self.generation.wire.in_flight -= 1
+        if self.decision.route.recall_after is not None:
+            self.generation.recall.leave(self)
         if self.copy is not None:
             self.copy.end(self)
         self.generation.accounts.request_ended(self)

@@ -86,6 +86,12 @@ FALLBACKS_REFUSED = Metric(
     labels=("route", "cause"),
     help="Fallbacks not taken because the budget was spent or the request could not be repeated.",
 )
+RECALLED = Metric(
+    name="figway_recalled_total",
+    kind=Kind.COUNTER,
+    labels=("route", "kind"),
+    help="Exchanges on the new side ended by a rollback (on_rollback): tunnel, stream or response.",
+)
 CLIENT_ABORTS = Metric(
     name="figway_client_aborts_total",
     kind=Kind.COUNTER,
@@ -203,6 +209,7 @@ CATALOGUE = (
     RETRIES,
     FALLBACKS,
     FALLBACKS_REFUSED,
+    RECALLED,
     CLIENT_ABORTS,
     CLIENT_CONNECTIONS,
     CLIENT_CONNECTIONS_TOTAL,

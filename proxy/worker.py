@@ -42,6 +42,7 @@ from proxy.link import (
     Start,
     Stop,
 )
+from proxy.recall import Recall
 from proxy.routing.table import RouteTable
 from proxy.settings import Settings
 from proxy.tally import Series, TallySnapshot
@@ -74,6 +75,7 @@ class Worker:
         self.outlet = Outlet(observer, worker, self.books)
         self._copies = False
         self.latest = Latest()
+        self.recall = Recall(self.latest, self.wire, self.accounts)
         self._pools: dict[str, UpstreamPool] = {}
         # Pools of former tables, until the last request has left them.
         self._retired: list[UpstreamPool] = []
@@ -118,8 +120,10 @@ class Worker:
             wire=self.wire,
             accounts=self.accounts,
             latest=self.latest,
+            recall=self.recall,
             tee=self._tee(table, flags),
         )
+        self.recall.look()
 
     def _tee(self, table: RouteTable, flags: FlagSnapshot) -> Tee | None:
         policy = table.file.shadow
@@ -204,6 +208,7 @@ class Worker:
         if self._retired:
             self._retired = [pool for pool in self._retired if pool.is_used()]
         self.outlet.tick()
+        self.recall.look()
         # A request may outlive its client: an order that was given is carried out.
         if self.wire.draining and not self.wire.clients and not self.wire.in_flight:
             self._idle.set()

@@ -27,6 +27,7 @@ HOUSE: tuple[tuple[int, str, tuple[str, ...]], ...] = (
             "proxy.journey",
             "proxy.recovery",
             "proxy.generation",
+            "proxy.recall",
             "proxy.accounts",
             "proxy.access_log",
             "proxy.tee",

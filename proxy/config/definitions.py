@@ -121,6 +121,7 @@ def route(
         shadow=to_shadow(shape.shadow) if "shadow" in given else _SHADOW,
         compare=to_compare(shape.compare, rule_lines) if "compare" in given else _COMPARE,
         gate=to_gate(shape.gate) if "gate" in given else _GATE,
+        recall_after=shape.on_rollback,
         idempotent=shape.idempotent,
         when_stale=shape.when_stale,
         finish_when_client_leaves=shape.finish_when_client_leaves,

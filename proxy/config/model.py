@@ -40,7 +40,7 @@ from proxy.config.shapes import (
     one_spelling,
     token,
 )
-from proxy.config.units import PositiveDuration, Share, StepPercent
+from proxy.config.units import PositiveDuration, Recall, Share, StepPercent
 from proxy.routing.route import Fallback, HealthCheck, Pool, Timeouts
 from proxy.stages import Reason, Side, Stage
 
@@ -341,6 +341,12 @@ class RouteShape(Shape):
         default=None,
         description="What becomes of it while nobody has confirmed its flag for too long: hold or "
         "legacy. Without it: what `flags.when_stale` says.",
+    )
+    on_rollback: Recall = Field(
+        default=None,
+        description="What becomes of tunnels (WebSocket) and streams on the new side when the "
+        "route is rolled back: keep, drain with a time, or close.",
+        json_schema_extra={"default": "keep"},
     )
     idempotent: bool = Field(
         default=False,

@@ -54,6 +54,19 @@ def positive_duration(value: object) -> float:
     return seconds
 
 
+def recall(value: object) -> float | None:
+    """Read `on_rollback`: keep, close or drain with a duration; returns seconds, None for keep."""
+    if value == "keep":
+        return None
+    if value == "close":
+        return 0.0
+    if isinstance(value, str) and value.startswith("drain "):
+        return positive_duration(value.removeprefix("drain ").strip())
+    raise ValueError(
+        f"must be keep, close or drain with a time such as drain 30s, got {show(value)}"
+    )
+
+
 def seconds(value: object) -> float:
     """Read a duration for a key whose name says seconds: the unit may be left out."""
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -204,6 +217,19 @@ Seconds = Annotated[
     float,
     BeforeValidator(seconds),
     WithJsonSchema({UNIT: "seconds", "anyOf": [{"type": "number", "minimum": 0}, _DURATION_TEXT]}),
+]
+Recall = Annotated[
+    float | None,
+    BeforeValidator(recall),
+    WithJsonSchema(
+        {
+            UNIT: "recall",
+            "anyOf": [
+                {"enum": ["keep", "close"]},
+                {"type": "string", "pattern": r"^drain +[0-9]+(\.[0-9]+)?(ms|s|m|h|d)$"},
+            ],
+        }
+    ),
 ]
 StepPercent = Annotated[
     float,

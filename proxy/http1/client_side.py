@@ -476,6 +476,12 @@ class ClientConnection(asyncio.Protocol):
         self.resume_reading()
         return early
 
+    def leave_tunnel(self) -> None:
+        """Let what was written into a tunnel go out, and take nothing more from it."""
+        self.tunnel = None
+        if self.phase is Phase.TUNNEL:
+            self._linger()
+
     def close_softly(self) -> None:
         """End the connection after what was written has gone out."""
         self.phase = Phase.CLOSING

@@ -15,6 +15,7 @@ from proxy.http1.fields import (
     connection_options,
     known_response_kinds,
     learn_response_kind,
+    values,
     without,
 )
 
@@ -212,6 +213,18 @@ class ResponseHead:
         if self.status == 304:
             return self.without_chunked()
         return without(self.fields, {b"content-length", b"transfer-encoding"})
+
+    def is_event_stream(self) -> bool:
+        """Whether it goes on for as long as there are events, and its client asks again after it.
+
+        One with a length would look cut off, not ended.
+        """
+        kind = values(self.fields, b"content-type")
+        return (
+            self.length in (CHUNKED, UNTIL_CLOSE)
+            and bool(kind)
+            and kind[0].partition(b";")[0].strip().lower() == b"text/event-stream"
+        )
 
     def without_chunked(self) -> Fields:
         """The fields for a client to whom chunks mean nothing."""

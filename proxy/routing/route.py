@@ -221,6 +221,9 @@ class Route:
     when_stale: WhenStale | None = None
     # Requests may be sent twice even when the method is not safe.
     idempotent: bool = False
+    # After a rollback of this route, tunnels and streams on the new side are ended after so many
+    # seconds; None: they stay until they end by themselves.
+    recall_after: float | None = None
     # A client that leaves during an unsafe request: let the upstream finish (True) or cut it off.
     finish_when_client_leaves: bool = True
 

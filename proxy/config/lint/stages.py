@@ -55,11 +55,13 @@ def _without_effect(subject: Subject, route: Route) -> Iterator[Finding]:
     useless: list[tuple[str, str]] = []
     if not route.new:
         # Not group and stickiness: a plan may stand there before the first service does.
-        useless = [(key, "without new") for key in ("max_percent", "cohorts", "idempotent", "gate")]
+        no_new = ("max_percent", "cohorts", "idempotent", "gate", "on_rollback")
+        useless = [(key, "without new") for key in no_new]
     elif route.stage is Stage.LIVE:
         useless = [("max_percent", "at stage live: the flag alone can lower it")]
     elif route.stage is Stage.COMPLETE:
-        useless = [(key, "at stage complete") for key in ("max_percent", "cohorts")]
+        no_way_back = ("max_percent", "cohorts", "on_rollback")
+        useless = [(key, "at stage complete") for key in no_way_back]
     for key, when in useless:
         if subject.gives(subject.path(route, key)):
             yield subject.at(

@@ -180,6 +180,9 @@ def test_a_route_takes_its_own_stickiness_then_its_groups_then_the_device(
         pytest.param("fallback: null", "fallback", None, id="no fallback"),
         pytest.param("fallback: {}", "fallback", Fallback(), id="fallback of the house"),
         pytest.param("idempotent: true", "idempotent", True, id="idempotent"),
+        pytest.param("on_rollback: keep", "recall_after", None, id="streams stay"),
+        pytest.param("on_rollback: close", "recall_after", 0.0, id="streams end"),
+        pytest.param("on_rollback: drain 1.5m", "recall_after", 90.0, id="streams end later"),
         pytest.param(
             "finish_when_client_leaves: false", "finish_when_client_leaves", False, id="cut off"
         ),
