@@ -7,6 +7,7 @@ import asyncio
 from aiohttp import web
 
 from proxy.admin.metrics import render
+from proxy.fleet.freshness import PROVEN
 from proxy.supervision.report import Report
 
 
@@ -41,6 +42,8 @@ class Probes:
                 f"[+] routes {status.routes.revision}",
                 f"[+] revision {status.revision}",
             ]
+            if status.fleet is not None and not status.fleet.stale:
+                lines.append(f"{PROVEN} {status.fleet.unproven_seconds:.1f} s ago")
             lines += [f"[!] {remark}" for remark in status.remarks]
         lines.append("not ready" if status.obstacles else "ok")
         return _text(code, "\n".join(lines) + "\n")

@@ -26,6 +26,7 @@ from proxy.fleet.acks import AckBook, ReplicaAck
 from proxy.fleet.divergence import Difference, Watchdog
 from proxy.fleet.replica import Facts, Replica, read, told, told_of
 from proxy.fleet.spread import Reach, Spread
+from proxy.supervision.flag_moves import Move, moves, position
 from proxy.supervision.publisher import Publisher
 from proxy.supervision.switches import Switches
 
@@ -37,6 +38,8 @@ ANSWER_SECONDS = 2.0
 ASK_SECONDS = 0.05
 # How long a status may wait for the registry.
 LOOK_PATIENCE = 0.5
+# What a replica that has joined asks the others to look at.
+REGISTRY = "registry"
 _FAILING = frozenset({"down", "refused", "full", "read_only", "damaged", "loading"})
 
 
@@ -90,6 +93,8 @@ class Fleet:
         # Told of every list of replicas, and of what others ask to be looked at.
         self.on_replicas: Callable[[tuple[Replica, ...]], None] = _nobody
         self.on_nudged: Callable[[str], None] = _nothing
+        # Told of what others have moved here: the moves, and the state that says who did it.
+        self.on_moved: Callable[[tuple[Move, ...], SharedState], None] = _nobody_told
 
     # Up and down.
 
@@ -103,7 +108,11 @@ class Fleet:
         self._serving = True
         self._published = self._publisher.revision
         self._news.set()
-        for work, name in ((self._acknowledge, "acknowledge"), (self._look_regularly, "look")):
+        for work, name in (
+            (self._acknowledge, "acknowledge"),
+            (self._look_regularly, "look"),
+            (self._introduce, "introduce"),
+        ):
             self._begin(work(), f"fleet {name}")
 
     async def close(self) -> None:
@@ -157,8 +166,11 @@ class Fleet:
         self._book.hear(ack)
 
     def on_nudge(self, what: str) -> None:
-        """Pass it on."""
-        self.on_nudged(what)
+        """Look at the registry, or pass it on."""
+        if what == REGISTRY:
+            self._begin(self.look_soon(), "look at the registry")
+        else:
+            self.on_nudged(what)
 
     def _take(self, state: SharedState, *, standing: Collection[tuple[str, Source]] = ()) -> None:
         switches = self._switches
@@ -168,16 +180,18 @@ class Fleet:
             self._store.assert_state(latch.shared)
         if latch == before and latch.shared.revision <= self._heard:
             return
-        snapshot = switches.snapshot(0)
+        stood = position(switches)
         switches.latch = latch
         self._heard = latch.shared.revision
         self._heard_at = time.perf_counter()
-        if self._serving and switches.snapshot(0) != snapshot:
+        stands = position(switches)
+        if self._serving and stands.flags != stood.flags:
             self._publisher.tell()
         # Whatever was published last has it: the switches change and are published in one turn.
         self._published = self._publisher.revision
         self._news.set()
         self._tell(before.holds, latch.holds)
+        self.on_moved(moves(stood, stands), latch.shared)
         self._begin(self._keep(), "keep latch")
 
     def _tell(self, before: tuple[Hold, ...], after: tuple[Hold, ...]) -> None:
@@ -335,6 +349,17 @@ class Fleet:
         self._book.forget({view.boot for view in views} | {self._facts().boot})
         self.on_replicas(self.replicas)
 
+    async def _introduce(self) -> None:
+        """Have the others look once this replica stands in the registry."""
+        self._register()
+        own = self._facts().boot
+        pause = ASK_SECONDS
+        while not any(replica.facts.boot == own for replica in self.replicas):
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LOOK_SECONDS)
+            await self.look_soon()
+        self._store.nudge(REGISTRY)
+
     async def look_soon(self) -> None:
         """Read the registry again, if the store answers at once."""
         if self.health.state not in _FAILING:
@@ -390,6 +415,10 @@ class Fleet:
     def unproven_seconds(self) -> float:
         """How long ago this replica last knew that it holds the store's newest state."""
         return time.monotonic() - (self.health.confirmed_at or self._started)
+
+
+def _nobody_told(_: tuple[Move, ...], __: SharedState) -> None:
+    """Take the place of a listener that is not there yet."""
 
 
 def _gone(ack: ReplicaAck) -> ReplicaAck:

@@ -10,18 +10,21 @@ from functools import partial
 
 from structlog.typing import FilteringBoundLogger
 
-from flags.shared import SharedStore
+from flags.shared import Mark, Share, SharedState, SharedStore
 from flags.unleash.connection import UnleashConnection
 from flags.unleash.feed import Names, UnleashFeed
 from flags.unleash.reporter import Usage
 from flags.unleash.webhook import Webhook
 from proxy.control_plane import ControlPlane, Provider
 from proxy.fleet import peers
+from proxy.fleet.freshness import fresh_peer
 from proxy.fleet.membership import Fleet
 from proxy.fleet.opening import admin_address, new_boot, open_store, replica_name, shown_store
 from proxy.fleet.replica import Facts, Replica
 from proxy.fleet.view import FleetView, ProviderView, ReplicaStatus
+from proxy.supervision.audit import Actor
 from proxy.supervision.control import Control
+from proxy.supervision.flag_moves import Move
 from proxy.supervision.listener import Address
 from proxy.supervision.provider_feed import ProviderFeed
 from proxy.supervision.staleness import FRESH, staleness
@@ -62,6 +65,8 @@ class Outside:
         self._log = log
         self._tasks: set[asyncio.Task[None]] = set()
         self._staleness = FRESH
+        # Who can serve while this replica is stale; empty: nobody, or it is not.
+        self.fresh_peer = ""
         self._peers_kept: tuple[str, ...] = ()
         self.store = store = store or open_store(
             plane.control, replica=self.replica, boot=self.boot
@@ -86,6 +91,7 @@ class Outside:
         fleet.peers = self.plane.control.peers
         fleet.on_replicas = self._met
         fleet.on_nudged = self._nudged
+        fleet.on_moved = self._moved
         control.switches.now_us = store.now_us
         control.rollbacks.fleet = fleet
         control.percentages.fleet = fleet
@@ -189,6 +195,25 @@ class Outside:
 
     # The others.
 
+    def _moved(self, moved: tuple[Move, ...], state: SharedState) -> None:
+        """Write down what another replica was told and this one heard."""
+        for move in moved:
+            turned = "rolled back" in move.before + move.after
+            words: Mapping[str, Mark | Share] = state.marks if turned else state.shares
+            word = words.get(move.scope)
+            # What was told here is written down by whoever was told.
+            if word is not None and word.replica != self.replica:
+                self._begin(self._write_down(move, word), "write down what was heard")
+
+    async def _write_down(self, move: Move, word: Mark | Share) -> None:
+        publisher = self._control.publisher
+        used = await publisher.used(publisher.revision)
+        actor = Actor(
+            who=word.actor or "unknown", via="fleet", credential=f"replica {word.replica}"
+        )
+        reason = word.reason if isinstance(word, Mark) else ""
+        await self._control.journal.write_moves((move,), "heard", actor, reason, used)
+
     def _met(self, replicas: tuple[Replica, ...]) -> None:
         assert self.fleet is not None
         others = [each.facts for each in replicas if each.live and each.facts.boot != self.boot]
@@ -230,7 +255,15 @@ class Outside:
     async def _look_regularly(self) -> None:
         while True:
             self._look_at_the_age()
+            await self._look_for_a_fresh_peer()
             await asyncio.sleep(LOOK_SECONDS)
+
+    async def _look_for_a_fresh_peer(self) -> None:
+        limit = self.plane.control.unready_after
+        if self.fleet is None or not limit or self.fleet.unproven_seconds < limit:
+            self.fresh_peer = ""
+        else:
+            self.fresh_peer = await fresh_peer(self.fleet.peers)
 
     def _look_at_the_age(self) -> None:
         age = self.flags_age
@@ -295,6 +328,7 @@ class Outside:
             applied=fleet.applied,
             unproven_seconds=round(unproven, 3),
             stale=unproven > self.plane.control.stale_after,
+            fresh_peer=self.fresh_peer,
             peers=fleet.peers,
         )
 

@@ -35,6 +35,8 @@ class FleetView:
     # How long ago this replica last knew that it has the newest; stale beyond a limit.
     unproven_seconds: float
     stale: bool
+    # A peer that is fresh, for which this replica steps back; empty: it stays in service.
+    fresh_peer: str
     # Whom to ask while the store cannot be.
     peers: tuple[str, ...]
 

@@ -108,6 +108,11 @@ class Status:
             return (f"figway is {self.phase.value}",)
         if not any(worker.state == "ready" for worker in self.workers):
             return ("no worker is ready",)
+        if self.fleet is not None and self.fleet.fresh_peer:
+            return (
+                f"the newest shared state was not proven for {self.fleet.unproven_seconds:.0f} s,"
+                f" and {self.fleet.fresh_peer} is fresh",
+            )
         return ()
 
     @property
