@@ -351,8 +351,9 @@ def describe_shadow_faults(suffered: Sequence[Suffered], *, ahead: bool) -> RowR
             f"p99 of the primary with a shadow side that misbehaves: {RATE} requests/s, open loop"
         ),
         header=(
-            *("shadow side", "proxy", "p99 without", "p99 with", "with / without", "CPU without"),
-            *("CPU with", "no core without", "no core with", "RSS", "beside it", "errors"),
+            *("shadow side", "proxy", "p99 without", "p99 with", "with / without"),
+            *("p50, p90: with / without", "CPU without", "CPU with"),
+            *("no core without", "no core with", "RSS", "beside it", "errors"),
         ),
         lines=tuple(map(_line, suffered)),
         targets=(
@@ -381,8 +382,11 @@ def describe_shadow_faults(suffered: Sequence[Suffered], *, ahead: bool) -> RowR
             "10 MB; dripping answers a byte a second.",
             "with / without is the median of p99 over pairs of turns, one with and one without "
             "shadow, and in brackets where that median lies with 95 %.",
+            f"Others had {_disturbed(suffered):.0%} of the proxies' core meanwhile (median turn): "
+            "p99, a dozen requests of each turn, scatters with that, p50 and p90 hardly.",
             "CPU and no core: microseconds per request that the process that answers clients ran, "
             "and was ready to run and had no core.",
+            "The shadow side comes last on its core: with neighbours it is slow beside its fault.",
             "figway: its observer is on the core of load and origins, and comes last there; one "
             "core: it shares the core of its worker.",
             "Client and legacy origin run before everything else on theirs."
@@ -394,6 +398,11 @@ def describe_shadow_faults(suffered: Sequence[Suffered], *, ahead: bool) -> RowR
     )
 
 
+def _disturbed(suffered: Sequence[Suffered]) -> float:
+    turns = (one for each in suffered for pair in each.pairs for one in pair)
+    return Spread.of([one.disturbed for one in turns]).median
+
+
 def _line(each: Suffered) -> tuple[str, ...]:
     low, high = median_interval(each.ratios())
     return (
@@ -402,6 +411,7 @@ def _line(each: Suffered) -> tuple[str, ...]:
         f"{each.milliseconds(shadow=False):.2f} ms",
         f"{each.milliseconds(shadow=True):.2f} ms",
         f"{each.ratio():.2f} ({low:.2f} - {high:.2f})",
+        f"{each.ratio(50.0):.2f}, {each.ratio(90.0):.2f}",
         f"{each.median('ran', shadow=False):.0f} us",
         f"{each.median('ran'):.0f} us",
         f"{each.median('waited', shadow=False):.0f} us",

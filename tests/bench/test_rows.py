@@ -202,12 +202,16 @@ def test_shadow_faults_judges_figway_by_its_worst_condition_in_each_place() -> N
     assert (memory.value, memory.met, errors.value) == (72, True, 0)
     assert row.lines[4] == (
         *("hung", "envoy mirror", "12.00 ms", "1200.00 ms", "100.00 (100.00 - 100.00)"),
-        *("30 us", "30 us", "5 us", "5 us", "24 MB", "48 MB", "2"),
+        *("100.00, 100.00", "30 us", "30 us", "5 us", "5 us", "24 MB", "48 MB", "2"),
     )
 
 
 def test_shadow_faults_says_when_the_load_had_to_wait_too() -> None:
     given = [suffered(name, "hung", alone=1, shadowed=1) for name in (APART, TOGETHER)]
+    assert any(
+        note.startswith("Others had 0% of")
+        for note in describe_shadow_faults(given, ahead=True).notes
+    )
     assert "could not be put before" in describe_shadow_faults(given, ahead=False).notes[-1]
     assert "could not" not in describe_shadow_faults(given, ahead=True).notes[-1]
 
