@@ -94,7 +94,9 @@ class Ear:
         waiting = set(self._channels)
         while True:
             answer = await line.read()
-            self._heard = clock()
+            # Pongs prove nothing while it is not known what they are pongs of.
+            if self.subscribed:
+                self._heard = clock()
             # A pong is heard, and says no more.
             if not isinstance(answer, list) or len(answer) != 3:
                 continue
@@ -104,7 +106,7 @@ class Ear:
             elif kind == b"subscribe" and waiting:
                 waiting.discard(channel.decode("utf-8", "replace"))
                 if not waiting:
-                    self.subscribed = True
+                    self.subscribed, self._heard = True, clock()
                     self._changed(True, None)
 
     async def _ping(self, line: Line) -> None:

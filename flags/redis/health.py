@@ -34,8 +34,8 @@ class Health:
         """Whether writes are refused by a server that is not the right one."""
         return self._writing is not None and self._writing.elsewhere
 
-    def reading(self, fault: Fault | None) -> None:
-        """How reading goes."""
+    def reading(self, fault: Fault) -> None:
+        """Why nothing can be read; `seen` ends it."""
         self._reading = fault
         self._update()
 
@@ -62,6 +62,7 @@ class Health:
         if self._slow is not None and time.monotonic() > self._slow_until:
             self._slow = None
         before = self.now
+        self._reading = None
         self._damaged = damaged
         self.now = replace(
             before,

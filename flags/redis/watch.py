@@ -147,7 +147,6 @@ class Watch:
         if moved or self._ear.task is None:
             self._unheard = 0
             self._ear.listen_to(line.target)
-        self._health.reading(None)
 
     async def _keep_up(self, line: Line) -> None:
         loop = asyncio.get_running_loop()
