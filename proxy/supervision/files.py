@@ -22,6 +22,7 @@ from proxy.supervision.audit import Actor
 from proxy.supervision.change import FileOutcome, Reload
 from proxy.supervision.crew import Acknowledgement, Publication
 from proxy.supervision.flag_file import Glance
+from proxy.supervision.flag_moves import Move, moves, position
 from proxy.supervision.journal import Journal, done
 from proxy.supervision.publisher import PATIENCE_SECONDS, Publisher
 from proxy.supervision.settled import Unsettled, a_moment, read_settled
@@ -83,6 +84,8 @@ class Files:
         # Each file is read one time after the other; neither waits for the other, and a rollback
         # waits for none.
         self._reading_routes = asyncio.Lock()
+        # What the flag file has moved and the audit does not know of yet.
+        self._moved: tuple[Move, ...] = ()
         self._reading_flags = asyncio.Lock()
         # How long a file has to stay the same.
         self.moment: Callable[[], Awaitable[None]] = a_moment
@@ -90,7 +93,7 @@ class Files:
     async def reload(self, *, actor: Actor, patience: float = PATIENCE_SECONDS) -> Reload:
         """Read both files again; each is used if it is sound, and left as it was if not."""
         self.on_reload()
-        route_outcome, first = await self.reload_routes(patience=patience)
+        route_outcome, first = await self.reload_routes(actor=actor, patience=patience)
         flag_outcome, second = await self.reload_flags(actor=actor, patience=patience)
         confirmed = second or first
         if confirmed is None:
@@ -108,7 +111,7 @@ class Files:
         )
 
     async def reload_routes(
-        self, *, patience: float = PATIENCE_SECONDS
+        self, *, actor: Actor | None = None, patience: float = PATIENCE_SECONDS
     ) -> tuple[FileOutcome, Acknowledgement | None]:
         """Read routes.yaml again."""
         path = str(self.path)
@@ -146,6 +149,10 @@ class Files:
             revision=confirmed.revision,
             applied_ms=confirmed.ms,
         )
+        actor = actor or Actor(who=path, via="file")
+        was, now = f"revision {before.file.revision}", f"revision {loaded.file.revision}"
+        entry = done(actor, "config", "routes", "routes.yaml changed", was, now, confirmed)
+        await self._journal.write_down(entry)
         return FileOutcome(path=path, outcome="applied"), confirmed
 
     async def _settled_routes(self) -> LoadedRoutes | tuple[str, ...]:
@@ -180,10 +187,9 @@ class Files:
         )
         after = self._state_of(ALL)
         if after != before:
-            reason = "the flag file changed"
-            entry = done(actor, "flag", ALL, reason, before, after, confirmed)
-            await self._journal.write_down(entry)
             self._log.warning("rollback_flag_changed", before=before, after=after)
+        moved, self._moved = self._moved, ()
+        await self._journal.write_moves(moved, "flag", actor, "the flag file changed", confirmed)
         for warning in self._switches.file.warnings(self.loaded.file):
             self._log.warning("flag_without_effect", detail=warning)
         return outcome, confirmed
@@ -197,8 +203,10 @@ class Files:
         begun: list[Publication] = []
 
         def roll_back(glance: Glance) -> None:
+            before = position(self._switches)
             if self._switches.use_rollbacks(glance.rollbacks):
                 begun.append(self._publisher.publish())
+                self._moved += moves(before, position(self._switches))
 
         file = self._switches.file
         async with self._reading_flags:
@@ -216,10 +224,14 @@ class Files:
         await self._keep_flags(used[0])
         return used
 
-    async def read_own_flags(self, actor: Actor) -> tuple[FileOutcome, Publication | None]:
-        """Read the flag file that this process has just replaced as a whole."""
+    async def read_own_flags(
+        self, actor: Actor, scope: str
+    ) -> tuple[FileOutcome, Publication | None]:
+        """Read the flag file in which this process has just set the percentage of a scope."""
         async with self._reading_flags:
             used = await self._use_flags(actor, None, None)
+            # Whoever set it writes that down.
+            self._moved = tuple(move for move in self._moved if move.scope != scope)
         await self._keep_flags(used[0])
         return used
 
@@ -229,7 +241,9 @@ class Files:
         path = str(self._switches.file.path)
         refreshed = await asyncio.to_thread(self._switches.file.read, glance)
         told = self._switches.file.problems
+        before = position(self._switches)
         news = self._switches.use_file(refreshed)
+        self._moved += moves(before, position(self._switches))
         problems = self._switches.file.problems
         if problems:
             self.reloads["refused"] += 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -14,6 +14,7 @@ from proxy.supervision.audit import Actor, Audit, Entry
 from proxy.supervision.audit_chain import Link
 from proxy.supervision.change import Refusal, Refused
 from proxy.supervision.crew import Acknowledgement
+from proxy.supervision.flag_moves import Move
 from proxy.supervision.shadow_pause import Pause
 from proxy.supervision.switches import Switches
 
@@ -100,6 +101,19 @@ class Journal:
                 self._log.warning("audit_caught_up", entries=owed)
 
         settling.add_done_callback(settled)
+
+    async def write_moves(
+        self,
+        moved: Iterable[Move],
+        action: str,
+        actor: Actor,
+        reason: str,
+        confirmed: Acknowledgement,
+    ) -> None:
+        """Append what a source of flags has moved, one line for each scope."""
+        for move in moved:
+            entry = done(actor, action, move.scope, reason, move.before, move.after, confirmed)
+            await self.write_down(entry)
 
     async def announce(
         self, action: str, scope: str, actor: Actor, reason: str, before: str, *, revision: int

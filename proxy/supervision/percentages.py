@@ -40,7 +40,7 @@ class Percentages:
         journal: Journal,
         file: Callable[[], RouteFile],
         name: str,
-        read_flags: Callable[[Actor], Awaitable[tuple[FileOutcome, Publication | None]]],
+        read_flags: Callable[[Actor, str], Awaitable[tuple[FileOutcome, Publication | None]]],
         log: FilteringBoundLogger,
     ) -> None:
         """`name` is what messages call routes.yaml; `read_flags` reads the flag file again."""
@@ -125,7 +125,7 @@ class Percentages:
             await asyncio.to_thread(self._switches.file.write_percent, scope, basis_points)
         except FlagFileError as error:
             raise Refused(Refusal.CONFLICT, str(error)) from None
-        outcome, publication = await self._read_flags(actor)
+        outcome, publication = await self._read_flags(actor, scope)
         if outcome.problems:
             raise Refused(Refusal.CONFLICT, "\n".join(outcome.problems))
         fleet = ALONE if self.fleet is None else LOCAL

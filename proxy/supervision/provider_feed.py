@@ -9,11 +9,10 @@ from collections.abc import Callable, Coroutine
 from structlog.typing import FilteringBoundLogger
 
 from flags.feed import FeedHealth, FeedNews, FlagFeed
-from flags.latch import Hold
-from flags.scope import ALL
 from proxy.supervision.audit import Actor
 from proxy.supervision.crew import Publication
-from proxy.supervision.journal import Journal, done
+from proxy.supervision.flag_moves import Move, moves, position
+from proxy.supervision.journal import Journal
 from proxy.supervision.publisher import PATIENCE_SECONDS, Publisher
 from proxy.supervision.switches import Switches
 
@@ -72,16 +71,17 @@ class ProviderFeed:
 
     def on_flags(self, news: FeedNews) -> None:
         """Use it at once; who did it is found out afterwards."""
-        before = self._switches.latch.holds
+        before = position(self._switches)
         if not self._switches.use_feed(news.state, self.feed.name, self.where):
             return
         if not self._serving:
             return
         publication = self._publisher.publish()
-        self._later(self._used(news, publication, before))
+        moved = moves(before, position(self._switches))
+        self._later(self._used(news, publication, moved))
 
     async def _used(
-        self, news: FeedNews, publication: Publication, before: tuple[Hold, ...]
+        self, news: FeedNews, publication: Publication, moved: tuple[Move, ...]
     ) -> None:
         confirmed = await self._publisher.confirmed(publication)
         news = await self.feed.attribute(news)
@@ -95,22 +95,13 @@ class ProviderFeed:
             event_id=news.event,
         )
         actor = Actor(who=news.who or self.feed.name, via="unleash", event=news.event)
-        had = {hold.key: hold for hold in before}
-        has = {hold.key: hold for hold in self._switches.latch.holds}
-        for key in sorted(had.keys() ^ has.keys()):
-            scope = key[0]
-            on = key in has
-            states = ("not rolled back", f"rolled back by {self.feed.name}")
-            was, now = states if on else states[::-1]
-            self._log.warning("rollback_flag_changed", scope=scope, before=was, after=now)
-            reason = f"the rollback flag is {'on' if on else 'off'} in {self.where}"
-            await self._journal.write_down(done(actor, "flag", scope, reason, was, now, confirmed))
-        if had.keys() == has.keys():
-            reason = f"the flags of {self.where} changed"
-            revision = str(news.state.revision)
-            await self._journal.write_down(
-                done(actor, "flag", ALL, reason, "", f"revision {revision}", confirmed)
-            )
+        for move in moved:
+            if "rolled back" in move.before + move.after:
+                self._log.warning(
+                    "rollback_flag_changed", scope=move.scope, before=move.before, after=move.after
+                )
+        reason = f"{self.where}, revision {news.state.revision}"
+        await self._journal.write_moves(moved, "flag", actor, reason, confirmed)
         await self._journal.keep_latch(PATIENCE_SECONDS)
 
     def on_health(self, health: FeedHealth) -> None:

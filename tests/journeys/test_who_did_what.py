@@ -6,8 +6,10 @@ import json
 import re
 from pathlib import Path
 
-from tests.journeys.conftest import Shop
+from tests.journeys.conftest import FLAGS, ROUTES, Shop
 from tests.journeys.figway_process import Answer, FigwayProcess, ask, figway
+from tests.journeys.fleet import Fleet
+from tests.rigs.redis_server import RedisServer
 
 
 def as_somebody(
@@ -268,3 +270,48 @@ def test_a_rollback_is_in_the_audit_before_it_is_with_the_workers(shop: Shop) ->
         assert before["seq"] < after["seq"]
         assert before["revision"] < after["revision"]
         assert after["revision"] in told
+
+
+def test_what_git_and_the_flag_file_changed_is_in_the_audit_too(shop: Shop) -> None:
+    running = shop.start(workers=1).serving()
+    shop.write_flags(FLAGS.replace("percent: 100", "percent: 40"))
+    running.wait_until(lambda: len(running.audit()) == 1)
+    shop.write_routes(ROUTES.replace("max_percent: 25", "max_percent: 30"))
+    running.wait_until(lambda: len(running.audit()) == 2)
+    flag, config = running.audit()
+    assert (flag["action"], flag["scope"], flag["before"], flag["after"]) == (
+        *("flag", "route:product-page"),
+        *("100 %", "40 %"),
+    )
+    assert (flag["via"], flag["who"]) == ("file", str(running.flags))
+    assert (config["action"], config["scope"], config["via"]) == ("config", "routes", "file")
+    assert config["before"] != config["after"]
+    # A percentage by command is written down once, by whoever gave it.
+    running.run("percent", "product-page", "50", "--reason", "x")
+    running.wait_until(lambda: len(running.audit()) == 4)
+    assert [e["action"] for e in running.audit()][2:] == ["percent", "percent"]
+
+
+def test_each_replica_writes_down_what_it_heard_and_from_whom(
+    shop: Shop, redis_server: RedisServer
+) -> None:
+    with Fleet(shop, redis_server) as fleet:
+        done = fleet.run("rollback", "--all", "--reason", "INC-42", "--wait", number=2)
+        assert done.code == 0, done
+        first, second = fleet.replicas[1], fleet.replicas[2]
+        first.wait_until(first.audit)
+        (heard,) = first.audit()
+        assert (heard["action"], heard["scope"], heard["after"]) == (
+            *("heard", "all"),
+            "rolled back by command",
+        )
+        assert (heard["via"], heard["credential"], heard["reason"]) == (
+            *("fleet", "replica replica-2"),
+            "INC-42",
+        )
+        begun, told = second.audit()
+        assert (begun["phase"], told["action"], told["via"]) == ("begun", "rollback", "api")
+        assert heard["who"] == told["who"]
+        assert set(told["replicas"]) == {"replica-1", "replica-2", "replica-3"}
+        for replica in fleet.replicas.values():
+            assert replica.run("audit", "--verify").code == 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -12,8 +12,9 @@ import pytest
 from structlog.testing import CapturingLogger
 
 from flags.scope import ALL
-from proxy.supervision.audit import Actor
+from proxy.supervision.audit import Actor, Entry
 from proxy.supervision.files import Files, load
+from proxy.supervision.flag_moves import Move
 from proxy.supervision.state_directory import StateDirectory
 from proxy.supervision.switches import Switches
 
@@ -41,6 +42,8 @@ class World:
         self.switches = Switches(self.flags, state)
         # What was published, each with who reaches the new side by then.
         self.published: list[tuple[bool, int | None]] = []
+        # What was written into the audit.
+        self.written: list[tuple[str, str, str, str]] = []
         self.logger = CapturingLogger()
         self.files = Files(
             path=self.routes,
@@ -70,8 +73,12 @@ class World:
     async def keep_good_flags(self) -> None:
         return None
 
-    async def write_down(self, entry: object) -> bool:
+    async def write_down(self, entry: Entry) -> bool:
+        self.written.append((entry.action, entry.scope, entry.before, entry.after))
         return True
+
+    async def write_moves(self, moved: Iterable[Move], action: str, *_: object) -> None:
+        self.written += [(action, move.scope, move.before, move.after) for move in moved]
 
     def written_in_place(self, path: Path, *pieces: str) -> None:
         """Somebody truncates a file and writes a piece, and the next whenever a reload waits."""
@@ -203,9 +210,26 @@ async def test_flags_written_by_this_process_are_used_without_waiting(world: Wor
 
     world.files.moment = moment
     world.flags.write_text(FLAGS.replace("25", "50"))
-    outcome, _ = await world.files.read_own_flags(WHO)
+    outcome, _ = await world.files.read_own_flags(WHO, "route:page")
     assert outcome.outcome == "applied"
     assert world.published == [(False, 5000)]
+    # Whoever set it writes that down; what else the file says now is written by the next look.
+    assert world.written == []
+
+
+async def test_whatever_a_file_moves_is_written_down_scope_by_scope(world: World) -> None:
+    world.flags.write_text(FLAGS.replace("25", "50") + "  account: {rollback: true}\n")
+    await world.files.reload_flags(actor=WHO)
+    assert world.written == [
+        ("flag", "route:account", "not rolled back", "rolled back by flag"),
+        ("flag", "route:product", "25 %", "50 %"),
+    ]
+    world.written.clear()
+    was = world.files.loaded.file.revision
+    world.routes.write_text(ROUTES.replace("/account", "/konto"))
+    await world.files.reload_routes()
+    now = world.files.loaded.file.revision
+    assert world.written == [("config", "routes", f"revision {was}", f"revision {now}")]
 
 
 async def test_flags_that_are_written_again_and_again_change_nothing(world: World) -> None:
