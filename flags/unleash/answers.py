@@ -7,7 +7,7 @@ refused as older, until an operator accepts one, which begins the next epoch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
@@ -70,7 +70,13 @@ class Judged:
 
 
 def judge(
-    held: Held | None, text: str, names: Names, *, newest: int = 0, accept: bool = False
+    held: Held | None,
+    text: str,
+    names: Names,
+    *,
+    newest: int = 0,
+    accept: bool = False,
+    reader: Callable[[str], Features] = read_features,
 ) -> Judged:
     """Take an answer over or refuse it.
 
@@ -83,7 +89,7 @@ def judge(
         return Judged(outcome=outcome, held=held, state=said, reason=reason)
 
     try:
-        features = read_features(text)
+        features = reader(text)
     except FeaturesError as error:
         return refused(Outcome.REJECTED, f"Unleash's answer is {error}")
     known = max(newest, state.revision)

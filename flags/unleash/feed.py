@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
+import socket
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -74,6 +76,9 @@ class UnleashFeed:
         self.fetches = dict.fromkeys((*(o.value for o in Outcome), "failed"), 0)
         self.health = FeedHealth(state="starting", detail="Unleash has not answered yet")
         self._names = names
+        self._read = partial(
+            read_features, app_name=connection.app_name, host_name=socket.gethostname()
+        )
         self._newest = newest
         self._last_good = LastGood(
             last_good, api=connection.api, environment=connection.environment
@@ -206,7 +211,7 @@ class UnleashFeed:
             self._newest = _next_epoch(self._newest)
             return
         try:
-            features = read_features(kept.answer)
+            features = self._read(kept.answer)
         except FeaturesError as error:
             self._disk_problem = f"what was kept of Unleash is {error}"
             return
@@ -301,7 +306,7 @@ class UnleashFeed:
         held, names, newest = self._held, self._names(), self._newest
 
         def judged() -> Judged:
-            return judge(held, text, names, newest=newest, accept=accept)
+            return judge(held, text, names, newest=newest, accept=accept, reader=self._read)
 
         return judged() if len(text) < _LARGE else await asyncio.to_thread(judged)
 
