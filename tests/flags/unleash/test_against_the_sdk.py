@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from hypothesis import given, settings
-from yggdrasil_engine.engine import UnleashEngine
+from yggdrasil_engine.engine import UnleashEngine  # type: ignore[import-untyped]  # has no types
 
 from flags.unleash.admission import compile_rule
 from flags.unleash.features import read_features

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.routing.cohort import AddressSet, Cohort
+from flags.addresses import AddressSet
+from proxy.routing.cohort import Cohort
 from tests.proxy.routing.samples import B2B, STAFF, get
 
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flags.evaluate import bucket
+from flags.rule import Rule
 from flags.snapshot import NOTHING_SET, FlagSnapshot
 from proxy.routing.decision import Decision, decide
 from proxy.routing.facts import PlainFacts
@@ -459,8 +460,9 @@ def requests(draw: st.DrawFn) -> PlainFacts:
 
 
 _BASIS_POINTS = st.integers(0, 10_000)
+_NO_RULES: dict[str, Rule] = {}
 _RULES = st.one_of(
-    st.just({}),
+    st.just(_NO_RULES),
     st.dictionaries(
         st.sampled_from(["group:purchase", *(f"route:{name}" for name in _IDS)]),
         rules(),
