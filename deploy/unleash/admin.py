@@ -102,12 +102,29 @@ class UnleashAdmin:
             "parameters": {"url": url, "authorization": authorization},
             "events": list(events),
         }
-        return int(self.call("POST", "/api/admin/addons", body)["id"])
+        return int(self.call("POST", _WEBHOOKS, body)["id"])
 
     def webhooks(self) -> dict[str, int]:
         """Whom Unleash tells of events: address to id. Unleash itself hides the addresses."""
-        found = self.call("GET", "/api/admin/addons")["addons"]
-        return {webhook["description"].removeprefix(_WEBHOOK): webhook["id"] for webhook in found}
+        found = self.call("GET", _WEBHOOKS)["addons"]
+        return {
+            webhook["description"].removeprefix(_WEBHOOK): webhook["id"]
+            for webhook in found
+            if webhook["enabled"]
+        }
+
+    def silence_webhooks(self) -> None:
+        """Have Unleash tell nobody any more."""
+        # Not deleted: Unleash 7 ends itself when it cannot write down how a webhook went that
+        # was deleted meanwhile.
+        nobody = {
+            "provider": "webhook",
+            "enabled": False,
+            "parameters": {"url": "http://127.0.0.1:1/"},
+            "events": ["feature-created"],
+        }
+        for webhook in self.webhooks().values():
+            self.call("PUT", f"{_WEBHOOKS}/{webhook}", nobody)
 
     def flags(self) -> list[str]:
         """The names of all flags that are not archived."""
@@ -119,7 +136,8 @@ class UnleashAdmin:
         return found
 
     def clear(self) -> None:
-        """Delete every flag, segment and webhook, as far as that is possible."""
+        """Delete every flag and segment, and have nobody told of anything."""
+        self.silence_webhooks()
         # A parent can be put away only after its children.
         for flag in self.flags():
             with suppress(AdminError):
@@ -128,8 +146,6 @@ class UnleashAdmin:
             self.archive(flag)
         for flag in self.call("GET", _ARCHIVED)["features"]:
             self.call("DELETE", f"/api/admin/archive/{_part(flag['name'])}")
-        for webhook in self.webhooks().values():
-            self.call("DELETE", f"/api/admin/addons/{webhook}")
         for segment in self.call("GET", "/api/admin/segments")["segments"]:
             self.call("DELETE", f"/api/admin/segments/{segment['id']}")
 
@@ -156,6 +172,7 @@ class UnleashAdmin:
 
 
 _ARCHIVED = "/api/admin/search/features?archived=IS:true&limit=100"
+_WEBHOOKS = "/api/admin/addons"
 _WEBHOOK = "Figway at "
 _FEATURES = "/api/admin/projects/default/features"
 
