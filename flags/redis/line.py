@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -115,9 +114,7 @@ class Line:
     async def read(self) -> Any:
         """Wait for one answer or message, as long as it takes. Raises `StoreFault`."""
         try:
-            answer = await self._connection.read_response(
-                timeout=math.inf, disconnect_on_error=False
-            )
+            answer = await self._connection.read_response(disconnect_on_error=False)
             self._answered = True
             return answer
         except (RedisError, OSError) as error:

@@ -12,6 +12,8 @@ from tests.flags.redis.fleet import change_of, connected, fleet, until
 from tests.rigs.redis_server import RedisCluster, RedisServer, Sentinels, wait_until
 
 STATE = "{figway:production}:state"
+# As docs/redis.md has it.
+RIGHTS = "~{figway:* &{figway:* +@read +@write +@pubsub +@scripting +@connection +time"
 
 
 @pytest.fixture
@@ -47,9 +49,18 @@ async def test_a_failover_loses_no_rollback_and_is_found_by_itself(sentinels: Se
         assert set(state.marks) == {"all", "route:lost", "route:after"}
 
 
+def as_figway(url: str, *servers: RedisServer, more: str) -> str:
+    """The URL for a user who may do what the page says, and no more."""
+    for server in servers:
+        server.command("ACL", "SETUSER", "figway", "on", ">pw", *RIGHTS.split(), more)
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://figway:pw@{rest.rpartition('@')[2]}"
+
+
 async def test_a_primary_that_was_demoted_is_left(sentinels: Sentinels) -> None:
     first, second = sentinels.servers
-    async with fleet(sentinels.url, "a", "b", look_around=0.1) as (one, other):
+    url = as_figway(sentinels.url, first, second, more="+role")
+    async with fleet(url, "a", "b", look_around=0.1) as (one, other):
         await connected([one, other])
         await one.change(change_of(rollback=True))
         # Nobody dies: the operator asks one Sentinel for it.
@@ -90,8 +101,9 @@ async def test_a_service_nobody_knows_is_told(sentinels: Sentinels) -> None:
 async def test_the_cluster_is_asked_where_our_keys_are(cluster: RedisCluster) -> None:
     owner = await asyncio.to_thread(cluster.owner, STATE)
     stranger = next(server for server in cluster.servers if server is not owner)
+    url = as_figway(cluster.url, *cluster.servers, more="+cluster|slots")
     async with (
-        fleet(cluster.url, "a") as (one,),
+        fleet(url, "a") as (one,),
         fleet(f"redis-cluster://127.0.0.1:{stranger.port}", "b") as (other,),
     ):
         await connected([one, other])
