@@ -106,6 +106,14 @@ class UnleashFeed:
         self._client: Client | None = None
 
     @property
+    def source_revision(self) -> int:
+        """Unleash's own revision of what is held; 0 where it does not count, or nothing is held.
+
+        The same on all replicas that hold the same, which our own revision need not be.
+        """
+        return 0 if self._held is None else self._held.features.revision
+
+    @property
     def reports(self) -> Mapping[str, int]:
         """How many reports were sent and failed."""
         return {} if self._reporter is None else self._reporter.counts
@@ -342,8 +350,8 @@ class UnleashFeed:
 
     def _pause(self) -> float:
         now = time.monotonic()
-        seen = 0 if self._held is None else self._held.features.revision
-        pause = self._pace.pause(now, seen=seen, refused=self.health.state == "refused")
+        refused = self.health.state == "refused"
+        pause = self._pace.pause(now, seen=self.source_revision, refused=refused)
         # Others were told of a change only as long as it may be on its way.
         self._others_know = self._others_know and self._pace.in_a_hurry(now)
         return pause

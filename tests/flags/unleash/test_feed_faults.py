@@ -157,6 +157,7 @@ async def test_no_poll_goes_backwards_and_a_restored_database_is_accepted_by_an_
     feed.accept()
     await listening.until(lambda: listening.percent("catalog") == 80)
     assert listening.state.revision == EPOCH + 41
+    assert feed.source_revision == 41
 
     # What was accepted is the line that nothing goes behind from now on.
     fake_unleash.revision = 39
@@ -479,6 +480,29 @@ async def test_a_defect_in_reading_is_told_and_polling_goes_on(
         connect()
         await listening.until(lambda: "ZeroDivisionError" in listening.health.detail)
     await listening.until(lambda: listening.percent("catalog") == 25)
+
+
+async def test_the_official_client_keeps_no_files_and_runs_no_timers_of_its_own(
+    fake_unleash: FakeUnleash,
+    listening: Listening,
+    connect: Connect,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    for name in ("HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
+        monkeypatch.setenv(name, str(home))
+    prepared(fake_unleash)
+    connect()
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not fake_unleash.to("/api/client/register"):
+            await listening.another_look()
+    assert list(home.iterdir()) == []
+    # All that runs is ours: the poll, and what it began.
+    names = {task.get_name() for task in asyncio.all_tasks()}
+    assert "unleash-poll" in names
+    assert names.isdisjoint({"unleash-_fetch_and_load", "unleash-flush"})
 
 
 async def test_many_flags_are_read_beside_the_event_loop(
