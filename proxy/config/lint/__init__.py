@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from flags.snapshot import FlagSnapshot
+from flags.unleash.flag_state import Complaint
 from proxy.config.lint.cohorts import cohorts
 from proxy.config.lint.finding import RULES, Finding, Rule, Severity
+from proxy.config.lint.flags import live_flags
 from proxy.config.lint.overlap import overlaps
 from proxy.config.lint.paths import path_traps
 from proxy.config.lint.shadow import shadow
@@ -20,7 +23,7 @@ from proxy.errors import ConfigError, Problem
 from proxy.routing.route import RouteFile
 from proxy.routing.table import RouteTable
 
-__all__ = ["RULES", "Finding", "Rule", "Severity", "check_text", "lint"]
+__all__ = ["RULES", "Finding", "Rule", "Severity", "check_text", "lint", "lint_live"]
 
 
 def check_text(
@@ -43,14 +46,31 @@ def lint(
     `against` is the file that is live now: with it, transitions of stages are judged too. `today`
     is an ISO date: with it, ends of comparison rules are.
     """
-    subject = Subject(
+    subject = _subject(file, text, name, against=against, today=today)
+    return tuple(sorted(finding for family in _FAMILIES for finding in family(subject)))
+
+
+def lint_live(
+    file: RouteFile,
+    text: bytes,
+    name: str,
+    flags: FlagSnapshot,
+    complaints: Sequence[Complaint] = (),
+) -> tuple[Finding, ...]:
+    """Return what is wrong between a file and the flags that are set now; see flags.py."""
+    return tuple(sorted(live_flags(_subject(file, text, name), flags, complaints)))
+
+
+def _subject(
+    file: RouteFile, text: bytes, name: str, *, against: RouteFile | None = None, today: str = ""
+) -> Subject:
+    return Subject(
         file=file,
         document=read_yaml(text, name),
         against=against,
         today=today,
         positions={route.id: index for index, route in enumerate(file.routes)},
     )
-    return tuple(sorted(finding for family in _FAMILIES for finding in family(subject)))
 
 
 def _from_problem(problem: Problem, name: str) -> Finding:

@@ -100,6 +100,12 @@ _RULES = (
     ("COHORT001", _W, "A segment that is in always and in never."),
     ("GROUP001", _W, "Reads and writes of one path are moved separately."),
     ("GROUP002", _N, "Pages are moved without the scripts and styles they load."),
+    # Flags as they are now: with --live.
+    ("FLAG001", _W, "A canary that no source of flags speaks of."),
+    ("FLAG002", _W, "A flag that cannot be followed: strategy, operator, segment or parent."),
+    ("FLAG003", _W, "A flag above the ceiling of its route."),
+    ("FLAG004", _W, "A flag that picks its clients by another hash than the route."),
+    ("FLAG005", _W, "A flag that asks for a field which routes.yaml does not map."),
     # Upstreams.
     ("FALLBACK001", _E, "A fallback that may do a write twice."),
     ("FALLBACK002", _W, "A fallback to legacy code that is gone."),
