@@ -74,6 +74,7 @@ class Fleet:
         self._book = AckBook()
         self._tasks: set[asyncio.Task[None]] = set()
         self._news = asyncio.Event()
+        self._unkept = asyncio.Event()
         # The newest shared revision that workers were told of, in which publication, and when it
         # was heard of.
         self._heard = switches.latch.shared.revision
@@ -112,6 +113,7 @@ class Fleet:
             (self._acknowledge, "acknowledge"),
             (self._look_regularly, "look"),
             (self._introduce, "introduce"),
+            (self._keep_latest, "keep"),
         ):
             self._begin(work(), f"fleet {name}")
 
@@ -192,7 +194,14 @@ class Fleet:
         self._news.set()
         self._tell(before.holds, latch.holds)
         self.on_moved(moves(stood, stands), latch.shared)
-        self._begin(self._keep(), "keep latch")
+        self._unkept.set()
+
+    async def _keep_latest(self) -> None:
+        """Keep what was heard. A disk that is slower than the fleet keeps the newest only."""
+        while True:
+            await self._unkept.wait()
+            self._unkept.clear()
+            await self._keep()
 
     def _tell(self, before: tuple[Hold, ...], after: tuple[Hold, ...]) -> None:
         had, has = {hold.key: hold for hold in before}, {hold.key: hold for hold in after}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from flags.latch import Hold, Latch, Source
 from flags.latch_file import LatchFile
 from flags.layers import of_shares, overlay
 from flags.provider import NOTHING_SAID, FlagState
-from flags.shared import Mark, SharedState
+from flags.shared import Mark, Share, SharedState
 from flags.snapshot import FlagSnapshot
 from proxy.control_plane import Provider
 from proxy.supervision.change import HoldView
@@ -55,6 +55,9 @@ class Switches:
         self.fed = NOTHING_SAID
         # Routes that go to legacy because nobody has confirmed their flag for too long.
         self.stale_routes: frozenset[str] = frozenset()
+        # What was laid over what, and what came of it.
+        self._laid = (NOTHING_SAID, NOTHING_SAID, NOTHING_SAID)
+        self._shares: tuple[Mapping[str, Share], FlagState] = ({}, NOTHING_SAID)
         self._observe(self.file.state, FILE, str(path))
 
     def snapshot(self, revision: int) -> FlagSnapshot:
@@ -69,7 +72,15 @@ class Switches:
     @property
     def state(self) -> FlagState:
         """What all sources say: the provider first, and the file of what that is silent about."""
-        return overlay(self.provided, self.file.state)
+        provided, file = self.provided, self.file.state
+        if provided is NOTHING_SAID:
+            return file
+        # A rollback may not wait until ten thousand flags were laid over each other once more.
+        above, below, both = self._laid
+        if above is not provided or below is not file:
+            both = overlay(provided, file)
+            self._laid = (provided, file, both)
+        return both
 
     @property
     def provided(self) -> FlagState:
@@ -78,7 +89,10 @@ class Switches:
             case Provider.FILE:
                 return NOTHING_SAID
             case Provider.REDIS:
-                return of_shares(self.latch.shared)
+                shared = self.latch.shared
+                if self._shares[0] != shared.shares:
+                    self._shares = (shared.shares, of_shares(shared))
+                return self._shares[1]
             case Provider.UNLEASH:
                 return self.fed
 
