@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from aiohttp import web
 from structlog.typing import FilteringBoundLogger
@@ -25,7 +26,7 @@ from proxy.admin.hooks import HookApi
 from proxy.admin.plan_api import PlanApi
 from proxy.admin.token_api import TokenApi
 from proxy.admin.token_desk import TokenDesk
-from proxy.fleet.opening import replica_name
+from proxy.fleet.opening import admin_address, replica_name
 from proxy.fleet.outside import Outside
 from proxy.link import Apply
 from proxy.routing.flag_usage import flag_usage
@@ -226,11 +227,12 @@ class Supervisor:
         )
         journal.evidence = desk.verdicts
         self._tokens.start()
+        advertised = admin_address(self._plane.control, self._admin)
         guard = Guard(
             token=token,
             admin_host=parse_address(self._settings.admin, "admin").host,
             access=self._settings.access,
-            hosts=(socket.gethostname(),),
+            hosts=(socket.gethostname(), urlsplit(advertised).hostname or ""),
             tokens=self._tokens.current,
         )
         calls = (

@@ -70,7 +70,7 @@ class Guard:
         # Only a digest is kept, so that no dump of this object holds the token.
         self._digest = _digest(token)
         more = (admin_host, *hosts, *access.hosts)
-        self._names = LOOPBACK_NAMES | {name.lower().rstrip(".") for name in more}
+        self._names = LOOPBACK_NAMES | {name.lower().rstrip(".") for name in more if name}
         self._tokens = tokens
         self._identity = access.identity
         self._rates = {

@@ -178,6 +178,12 @@ AUDIT_FAILURES = Metric(
     labels=(),
     help="Changes that could not be written to the audit or kept in the state directory.",
 )
+AUDIT_OWED = Metric(
+    name="figway_audit_entries_owed",
+    kind=Kind.GAUGE,
+    labels=(),
+    help="Entries of the audit that wait in memory because the state directory takes nothing.",
+)
 BUILD_INFO = Metric(
     name="figway_build_info",
     kind=Kind.GAUGE,
@@ -215,5 +221,6 @@ SUPERVISOR_CATALOGUE = (
     UPSTREAM_HEALTHY,
     SUPERVISOR_LOG_DROPPED,
     AUDIT_FAILURES,
+    AUDIT_OWED,
     BUILD_INFO,
 )

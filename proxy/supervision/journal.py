@@ -56,12 +56,22 @@ class Journal:
             entry = replace(entry, evidence=await self.evidence(entry.scope))
         begun = entry.phase == "begun"
 
+        last: list[Link] = []
+
         def write() -> str:
-            return self._audit.append(entry, unless_written=_REFUSED if begun else "")
+            failure = self._audit.append(entry, unless_written=_REFUSED if begun else "")
+            last.append(self._audit.last)
+            return failure
 
         written = await self._on_disk("audit_failed", write, patience)
         if not written:
             self._settle_later()
+        elif not begun:
+            # Where the log goes, whoever can write the audit may not reach: it bears witness.
+            (link,) = last
+            self._log.info(
+                "audited", action=entry.action, scope=entry.scope, seq=link.seq, hash=link.hash
+            )
         return written
 
     async def begin(

@@ -199,6 +199,7 @@ class Report:
             ),
             _row(catalogue.SUPERVISOR_LOG_DROPPED, self._writer.dropped),
             _row(catalogue.AUDIT_FAILURES, control.journal.failures),
+            _row(catalogue.AUDIT_OWED, control.journal.owed),
             _row(catalogue.BUILD_INFO, 1, status.version, platform.python_version()),
         )
 

@@ -149,11 +149,12 @@ def test_no_message_and_no_dump_holds_the_token() -> None:
 
 
 def test_more_names_of_the_listener_may_be_given() -> None:
-    keeper = guard(access=Access(hosts=("figway-1",)), hosts=("Machine.Internal.",))
+    keeper = guard(access=Access(hosts=("figway-1",)), hosts=("Machine.Internal.", ""))
     for host in ("figway-1:9900", "machine.internal"):
         assert keeper.check(asked({**OURS, "Host": host})) is not None
-    with pytest.raises(AdminError, match=r"access\.hosts"):
-        keeper.check(asked({**OURS, "Host": "figway-2"}))
+    for host in ("figway-2", ""):
+        with pytest.raises(AdminError, match=r"access\.hosts"):
+            keeper.check(asked({**OURS, "Host": host}))
 
 
 # Tokens and roles.
