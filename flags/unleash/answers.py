@@ -52,7 +52,7 @@ class Outcome(StrEnum):
     UNCHANGED = "unchanged"
     # Its revision is lower than the one held.
     OLDER = "older"
-    # No features can be read from it, there is none in it, or too many of ours are gone.
+    # No features can be read from it, or they cannot be ours.
     REJECTED = "rejected"
 
 
@@ -101,9 +101,9 @@ def judge(
             f"Unleash answers with revision {features.revision}, which is older than"
             f" {known % EPOCH}: if its database was restored, `figway reload` accepts it",
         )
-    loss = "" if accept else _loss(held, features)
-    if loss:
-        return refused(Outcome.REJECTED, loss, _toward_legacy(state, features, names, revision))
+    strange = "" if accept else _strange(held, features)
+    if strange:
+        return refused(Outcome.REJECTED, strange, _toward_legacy(state, features, names, revision))
     taken = read(text, features, names, revision=revision, before=state)
     changed = held is None or taken.state != state
     return Judged(
@@ -148,8 +148,14 @@ def _our_revision(theirs: int, known: int, *, same: bool, accept: bool) -> int |
     return (epoch + 1) * EPOCH + theirs if accept else None
 
 
-def _loss(held: Held | None, features: Features) -> str:
-    """Why too many flags are gone, or empty."""
+def _strange(held: Held | None, features: Features) -> str:
+    """Why these cannot be our flags, or empty: another environment, or too many are gone."""
+    environment = "" if held is None else held.features.environment
+    if environment and features.environment and environment != features.environment:
+        return (
+            f"Unleash answers for the environment {features.environment}, and what is held is of"
+            f" {environment}: `figway reload` accepts it"
+        )
     if not features.rules:
         return (
             "Unleash answers with no flag at all: is the token of the right environment and"

@@ -116,6 +116,21 @@ def test_an_operator_may_accept_a_loss_and_even_an_empty_list() -> None:
     assert percent(judged, "a") == 500
 
 
+def test_an_answer_for_another_environment_is_not_ours() -> None:
+    def of(environment: str, revision: int) -> str:
+        said = json.loads(answer(revision, feature("figway-a", revision)))
+        return json.dumps({**said, "query": {"environment": environment}})
+
+    held = taken(of("production", 7))
+    judged = judge(held, of("development", 8), NAMES)
+    assert judged.outcome is Outcome.REJECTED
+    assert "environment development" in judged.reason
+    assert percent(judged, "a") == 700
+    # A server that does not say is believed.
+    assert percent(taken(answer(9, feature("figway-a", 9)), held), "a") == 900
+    assert percent(taken(of("development", 9), held, accept=True), "a") == 900
+
+
 def test_garbage_is_not_accepted_by_anybody() -> None:
     held = taken(answer(7, feature("figway-a", 5)))
     judged = judge(held, "<html>", NAMES, accept=True)
