@@ -6,7 +6,10 @@ meaning needs (segments and parent flags are in it), so it can be sent, stored a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,3 +107,6 @@ class Rule:
     def percentages(self) -> tuple[int, ...]:
         """Every percentage that it names, in basis points."""
         return tuple(s.basis_points for s in self.strategies if s.basis_points is not None)
+
+
+NO_RULES: Final[Mapping[str, Rule]] = MappingProxyType({})

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from flags.rule import Rule
+from flags.rule import NO_RULES, Rule
 
 
 def _empty() -> Mapping[str, int]:
@@ -14,7 +14,7 @@ def _empty() -> Mapping[str, int]:
 
 
 def _no_rules() -> Mapping[str, Rule]:
-    return MappingProxyType({})
+    return NO_RULES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,12 +11,13 @@ import asyncio
 import socket
 import struct
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal, cast, get_args
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from flags.rule import NO_RULES, Rule
 from flags.snapshot import FlagSnapshot
 from proxy.errors import ProxyError
 from proxy.routing.route import Route, RouteFile
@@ -30,6 +31,7 @@ MAX_FRAME_BYTES = 16 * MIB
 MAX_WAITING = 1024
 # Routes and series per frame: below a millisecond to encode or decode.
 PART_ITEMS = 128
+PART_RULES = 16
 
 _LENGTH = struct.Struct(">I")
 
@@ -169,6 +171,16 @@ class _Routes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Rules:
+    """Rules of flags, by scope. They change far less often than flags, so they stay until then."""
+
+    rules: dict[str, Rule]
+    # They take the place of all that came before.
+    anew: bool = False
+    type: Literal["part_rules"] = "part_rules"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Tally:
     series: tuple[Series, ...] = ()
     histograms: tuple[HistogramSeries, ...] = ()
@@ -178,7 +190,8 @@ class _Tally:
 Down = Start | Apply | Heartbeat | Collect | Drain | Stop | Ask
 Up = Ready | Applied | Counters | Drained | Answer
 Message = Down | Up
-_Frame = Message | _Routes | _Tally
+_Part = _Routes | _Rules | _Tally
+_Frame = Message | _Part
 
 _DOOR: TypeAdapter[_Frame] = TypeAdapter(Annotated[_Frame, Field(discriminator="type")])
 _WRITERS: dict[type, TypeAdapter[_Frame]] = {kind: TypeAdapter(kind) for kind in get_args(_Frame)}
@@ -200,7 +213,8 @@ def _plain(flags: FlagSnapshot) -> FlagSnapshot:
         flags,
         group_basis_points=dict(flags.group_basis_points),
         route_basis_points=dict(flags.route_basis_points),
-        rules=dict(flags.rules),
+        # Apart, in parts: see `parts`.
+        rules={},
     )
 
 
@@ -212,8 +226,15 @@ def decode(text: bytes) -> _Frame:
         raise LinkBroken(f"not a message of this link: {error.errors()[0]['msg']}") from error
 
 
-def parts(message: Message) -> Iterator[_Frame]:
-    """The message as frames that are each quick to encode and decode; its own frame comes last."""
+def parts(message: Message, known: Mapping[str, Rule] | None = None) -> Iterator[_Frame]:
+    """The message as frames that are each quick to encode and decode; its own frame comes last.
+
+    `known` are the rules that the other end has; None: that is not known.
+    """
+    if isinstance(message, Apply) and message.flags.rules != known:
+        rules = list(message.flags.rules.items())
+        for start in range(0, max(1, len(rules)), PART_RULES):
+            yield _Rules(rules=dict(rules[start : start + PART_RULES]), anew=start == 0)
     match message:
         case Apply(routes=RouteFile() as file) if len(file.routes) > PART_ITEMS:
             for start in range(0, len(file.routes), PART_ITEMS):
@@ -235,6 +256,7 @@ class Assembler:
 
     def __init__(self) -> None:
         self._routes: list[Route] = []
+        self._rules: dict[str, Rule] = {}
         self._series: list[Series] = []
         self._histograms: list[HistogramSeries] = []
 
@@ -244,14 +266,15 @@ class Assembler:
             case _Routes(routes=routes):
                 self._routes.extend(routes)
                 return None
+            case _Rules(rules=rules, anew=anew):
+                self._rules = {**({} if anew else self._rules), **rules}
+                return None
             case _Tally(series=series, histograms=histograms):
                 self._series.extend(series)
                 self._histograms.extend(histograms)
                 return None
-            case Apply(routes=RouteFile() as file) if self._routes:
-                whole = replace(frame, routes=replace(file, routes=tuple(self._routes)))
-                self._routes.clear()
-                return whole
+            case Apply():
+                return self._whole(frame)
             case Counters():
                 tally = TallySnapshot(
                     series=tuple(self._series), histograms=tuple(self._histograms)
@@ -261,6 +284,14 @@ class Assembler:
                 return replace(frame, tally=tally)
             case _:
                 return frame
+
+    def _whole(self, frame: Apply) -> Apply:
+        if self._rules:
+            frame = replace(frame, flags=replace(frame.flags, rules=self._rules))
+        if frame.routes is not None and self._routes:
+            frame = replace(frame, routes=replace(frame.routes, routes=tuple(self._routes)))
+            self._routes.clear()
+        return frame
 
 
 class Link(asyncio.Protocol):
@@ -282,6 +313,8 @@ class Link(asyncio.Protocol):
         self._received = bytearray()
         self._assembler = Assembler()
         self._reading_scheduled = False
+        # The rules that were sent last.
+        self._rules: Mapping[str, Rule] = NO_RULES
         self._outgoing: deque[Iterator[_Frame]] = deque()
         self._writing_scheduled = False
         self._writable = True
@@ -305,7 +338,9 @@ class Link(asyncio.Protocol):
         if len(self._outgoing) >= MAX_WAITING:
             self._break(LinkBroken(f"{MAX_WAITING} messages wait and the other end does not read"))
             return
-        self._outgoing.append(parts(message))
+        self._outgoing.append(parts(message, self._rules))
+        if isinstance(message, Apply):
+            self._rules = message.flags.rules
         if not self._writing_scheduled:
             self._write()
 
@@ -326,7 +361,7 @@ class Link(asyncio.Protocol):
             self._outgoing.popleft()
         else:
             self._transport.write(encode(frame))
-            if not isinstance(frame, _Routes | _Tally):
+            if not isinstance(frame, _Part):
                 self._outgoing.popleft()
         if self._outgoing and self._writable:
             self._writing_scheduled = True

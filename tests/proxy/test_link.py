@@ -6,10 +6,13 @@ import asyncio
 import socket
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from types import MappingProxyType
+from typing import Any
 
 import pytest
 
+from flags.rule import Constraint, Parent, Rule, Strategy, Variant
 from flags.snapshot import FlagSnapshot
 from proxy import link as link_module
 from proxy.link import (
@@ -103,6 +106,26 @@ FLAGS = FlagSnapshot(
     route_basis_points=MappingProxyType({"product-page": 10000}),
 )
 
+
+def rules(count: int) -> dict[str, Rule]:
+    return {
+        f"route:r{i}": Rule(
+            flag=f"figway-r{i}",
+            strategies=(
+                Strategy(
+                    name="flexibleRollout",
+                    basis_points=2500,
+                    hash_group="r",
+                    constraints=(Constraint(field="country", operator="IN", values=("DE", "AT")),),
+                    variants=(Variant(name="blue", weight=1),),
+                ),
+            ),
+            parents=(Parent(flag="p", strategies=(Strategy(name="default"),)),),
+        )
+        for i in range(count)
+    }
+
+
 MESSAGES = [
     pytest.param(
         Start(worker=3, settings=Settings(workers=9, limits=Limits(header_count=5))), id="start"
@@ -114,6 +137,10 @@ MESSAGES = [
     ),
     pytest.param(
         Apply(revision=2, flags=FLAGS, routes=route_file(1000)), id="apply_a_thousand_routes"
+    ),
+    pytest.param(
+        Apply(revision=3, flags=replace(FLAGS, rules=rules(40)), routes=route_file(300)),
+        id="apply_rules_and_routes",
     ),
     pytest.param(Heartbeat(), id="heartbeat"),
     pytest.param(Collect(id=1), id="collect"),
@@ -187,6 +214,27 @@ async def test_messages_arrive_in_order_both_ways(ends: tuple[End, End]) -> None
     other.link.send(Ready(worker=1, pid=2))
     assert [await other.heard.get() for _ in sent] == sent
     assert await one.heard.get() == Ready(worker=1, pid=2)
+
+
+async def test_rules_are_sent_when_they_change_and_held_while_they_do_not(
+    ends: tuple[End, End], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = ends
+    sent: list[object] = []
+    encode = link_module.encode
+
+    def noted(frame: Any) -> bytes:
+        sent.append(type(frame).__name__)
+        return encode(frame)
+
+    monkeypatch.setattr(link_module, "encode", noted)
+    some, fewer = FlagSnapshot(rules=rules(20)), FlagSnapshot(rules=rules(1))
+    flags = (some, replace(some, revision=1), replace(fewer, revision=2), FlagSnapshot(revision=3))
+    for revision, snapshot in enumerate(flags):
+        message = Apply(revision=revision, flags=replace(snapshot, rules=dict(snapshot.rules)))
+        one.link.send(message)
+        assert await other.heard.get() == message
+    assert sent == ["_Rules", "_Rules", "Apply", "Apply", "_Rules", "Apply", "_Rules", "Apply"]
 
 
 async def test_ten_thousand_routes_leave_the_loop_free_in_between(ends: tuple[End, End]) -> None:
