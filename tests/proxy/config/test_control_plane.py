@@ -125,7 +125,7 @@ def test_secrets_may_stand_in_files_and_never_show(tmp_path: Path) -> None:
     [
         pytest.param(
             {"FIGWAY_FLAGS_PROVIDER": "consul"},
-            'environment: FIGWAY_FLAGS_PROVIDER: must be one of file, redis or unleash, got "consul"',
+            'FIGWAY_FLAGS_PROVIDER: must be one of file, redis or unleash, got "consul"',
             id="provider",
         ),
         pytest.param(

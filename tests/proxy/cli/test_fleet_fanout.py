@@ -1,0 +1,232 @@
+"""A command that asks every replica by itself, when the one asked cannot tell the others."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+
+from proxy.cli.main import main
+from tests.rigs.child import free_ports
+
+
+@dataclass
+class Replica:
+    """An admin listener that answers a change as a figway does that is cut off from its store."""
+
+    name: str
+    peers: list[str] = field(default_factory=list)
+    state: str = "unreachable"
+    confirmed: bool = True
+    status: int = 200
+    # Others that it tells of, as one with a store that works does.
+    others: list[str] = field(default_factory=list)
+    asked: list[dict[str, Any]] = field(default_factory=list)
+
+    def __enter__(self) -> Self:
+        replica = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self._answer(404, {"detail": "no plan here"})
+
+            def do_POST(self) -> None:
+                length = int(self.headers["Content-Length"])
+                replica.asked.append(
+                    {"path": self.path, "token": self.headers["Authorization"]}
+                    | json.loads(self.rfile.read(length))
+                )
+                self._answer(replica.status, replica.answer())
+
+            def _answer(self, status: int, value: object) -> None:
+                body = json.dumps(value).encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(10)
+
+    def answer(self) -> dict[str, Any]:
+        if self.status != 200:
+            return {"detail": "there is no route of that name"}
+        own = "applied" if self.confirmed else "unconfirmed"
+        words = [(self.name, own), *((name, "applied") for name in self.others)]
+        return {
+            "revision": 1,
+            "applied_ms": 1.0,
+            "workers": [{"worker": 1, "pid": 7, "ms": 1.0}],
+            "unconfirmed": [],
+            "holds": [],
+            "changed": True,
+            "still_held": [],
+            "warnings": [],
+            "replicas": [
+                {"replica": name, "boot": f"boot-{name}", "state": state, "ms": 2, "applied_ms": 1}
+                for name, state in words
+            ],
+            "fleet": {"state": self.state, "revision": 0, "detail": "down", "peers": self.peers},
+        }
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Replica]]:
+    with ExitStack() as stack:
+        yield lambda name, **said: stack.enter_context(Replica(name, **said))
+
+
+@pytest.fixture(autouse=True)
+def _token(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("FIGWAY_TOKEN", "secret")
+    monkeypatch.setenv("FIGWAY_STATE_DIR", str(tmp_path))
+    monkeypatch.delenv("FIGWAY_PEERS", raising=False)
+    monkeypatch.delenv("FIGWAY_ADMIN", raising=False)
+
+
+def roll_back(admin: str, *words: str) -> int:
+    return main(["rollback", "--route", "a", "--reason", "INC-42", "--admin", admin, *words])
+
+
+def words(text: str) -> dict[str, str]:
+    return {each["replica"]: each["state"] for each in json.loads(text)["replicas"]}
+
+
+def dead() -> str:
+    [port] = free_ports(1)
+    return f"http://127.0.0.1:{port}"
+
+
+def test_while_the_store_works_nobody_else_is_asked(
+    start: Callable[..., Replica], capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = start("b")
+    first = start("a", state="shared", peers=[other.url], others=["b"])
+    assert roll_back(first.url) == 0
+    assert other.asked == []
+    out = capsys.readouterr().out
+    assert "rolled back route:a: 2 replicas confirmed in 2.0 ms" in out
+    assert "\n  b: 2.0 ms\n" in out
+
+
+def test_without_the_store_every_peer_is_asked_with_the_same_token_and_told(
+    start: Callable[..., Replica], capsys: pytest.CaptureFixture[str]
+) -> None:
+    others = [start("b"), start("c")]
+    first = start("a", peers=[each.url for each in others])
+    assert roll_back(first.url, "--json") == 0
+    for each in (first, *others):
+        [asked] = each.asked
+        assert asked["path"] == "/api/v1/rollback"
+        assert (asked["token"], asked["reason"]) == ("Bearer secret", "INC-42")
+    assert words(capsys.readouterr().out) == dict.fromkeys("abc", "applied")
+
+
+def test_a_resume_goes_the_same_way(start: Callable[..., Replica]) -> None:
+    other = start("b")
+    first = start("a", peers=[other.url])
+    command = ["resume", "--all", "--reason", "over", "--force", "--admin", first.url]
+    assert main(command) == 0
+    assert [(asked["path"], asked["force"]) for asked in other.asked] == [("/api/v1/resume", True)]
+
+
+@pytest.mark.parametrize(
+    ("said", "word"),
+    [
+        pytest.param({"confirmed": False}, "b: NOT confirmed", id="does not confirm"),
+        pytest.param({"status": 404}, "refused (there is no route of that name)", id="refuses"),
+    ],
+)
+def test_a_peer_that_does_not_confirm_is_named_and_the_exit_code_says_so(
+    start: Callable[..., Replica],
+    capsys: pytest.CaptureFixture[str],
+    said: dict[str, Any],
+    word: str,
+) -> None:
+    other = start("b", **said)
+    assert roll_back(start("a", peers=[other.url]).url) == 1
+    out = capsys.readouterr().out
+    assert "NOT confirmed by" in out
+    assert word in out
+
+
+def test_a_peer_that_is_dead_is_named(
+    start: Callable[..., Replica], capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = dead()
+    assert roll_back(start("a", peers=[gone]).url) == 1
+    assert f"{gone}: unreachable (cannot reach figway at {gone}" in capsys.readouterr().out
+
+
+def test_a_figway_without_store_and_without_peers_says_that_nobody_else_was_told(
+    start: Callable[..., Replica], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert roll_back(start("a").url) == 1
+    assert "FIGWAY_PEERS names whom to ask" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("where", ["environment", "state directory"])
+def test_when_the_figway_here_is_down_the_others_are_asked_all_the_same(
+    start: Callable[..., Replica],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    where: str,
+) -> None:
+    others = [start("b"), start("c")]
+    if where == "environment":
+        monkeypatch.setenv("FIGWAY_PEERS", ", ".join(each.url for each in others))
+    else:
+        (tmp_path / "peers.json").write_text(json.dumps({"peers": [e.url for e in others]}))
+    here = dead()
+    # Its workers may still serve: that it is not known to have rolled back is no success.
+    assert roll_back(here, "--json") == 1
+    assert words(capsys.readouterr().out) == {here: "unreachable", "b": "applied", "c": "applied"}
+
+
+def test_when_nobody_is_known_the_command_ends_as_it_always_did(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert roll_back(dead()) == 2
+    assert "is `figway serve` running?" in capsys.readouterr().err
+    (tmp_path / "peers.json").write_text("{torn")
+    assert roll_back(dead()) == 2
+
+
+def test_peers_of_peers_are_asked_and_each_only_once(
+    start: Callable[..., Replica], capsys: pytest.CaptureFixture[str]
+) -> None:
+    far = start("c")
+    near = start("b")
+    first = start("a", peers=[near.url])
+    near.peers = [far.url, first.url, near.url]
+    far.peers = [near.url]
+    assert roll_back(first.url, "--json") == 0
+    assert [len(each.asked) for each in (first, near, far)] == [1, 1, 1]
+    assert words(capsys.readouterr().out) == dict.fromkeys("abc", "applied")
+
+
+def test_a_peer_that_reaches_the_store_speaks_for_those_who_confirmed_there(
+    start: Callable[..., Replica], capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = start("b", state="shared", others=["c"])
+    assert roll_back(start("a", peers=[other.url]).url, "--json") == 0
+    assert words(capsys.readouterr().out) == dict.fromkeys("abc", "applied")
