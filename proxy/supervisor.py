@@ -227,6 +227,7 @@ class Supervisor:
         )
         journal.evidence = desk.verdicts
         self._tokens.start()
+        self._report.tokens_problem = lambda: self._tokens.problem
         advertised = admin_address(self._plane.control, self._admin)
         guard = Guard(
             token=token,

@@ -76,6 +76,11 @@ def run(args: argparse.Namespace) -> int:
     for pause in status["shadow_pauses"]:
         print(bad(f"shadow traffic is paused by {_pause(pause)}"))
         print(f"    ends with: {pause['lift']}")
+    if status["audit_owed"]:
+        owed = f"{status['audit_owed']} entries of the audit wait in memory"
+        print(bad(f"{owed}: {status['state_directory']} takes nothing"))
+    if status["tokens_problem"]:
+        print(bad(f"tokens refused, the ones before stay: {status['tokens_problem']}"))
     if status["endpoints"]:
         print()
         health = [

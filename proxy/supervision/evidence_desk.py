@@ -132,7 +132,7 @@ class EvidenceDesk:
             asking = self._observer.ask("report", params)
             status, answer = await asyncio.wait_for(asking, VERDICT_SECONDS)
         except TimeoutError:
-            return {}
+            status, answer = 503, {}
         reports = answer.get("routes") if status == 200 and isinstance(answer, dict) else None
         found = {
             str(report["route"]): str(report["verdict"])

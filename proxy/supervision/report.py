@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import platform
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -49,6 +50,8 @@ class Report:
         self.phase = Phase.STARTING
         # Set once it is there.
         self.outside: Outside | None = None
+        # Why the file of tokens is not used; empty when it is.
+        self.tokens_problem: Callable[[], str] = str
         self._control = control
         self._crew = crew
         self._observer = observer
@@ -113,6 +116,8 @@ class Report:
             fleet=None if self.outside is None else self.outside.fleet_view(),
             replicas=() if self.outside is None else self.outside.replica_views(),
             differences=() if fleet is None else fleet.differences,
+            audit_owed=control.journal.owed,
+            tokens_problem=self.tokens_problem(),
         )
 
     async def fresh_status(self) -> Status:
@@ -145,7 +150,7 @@ class Report:
             applied=0 if fleet is None else fleet.applied,
             provider=control.switches.provider.value,
             flags_from=outside.flags_from,
-            flags_revision=control.switches.state.revision,
+            flags_revision=outside.flags_revision,
             # Rounded, so that what has not changed is not told again.
             flags_age=None if age is None else float(round(age)),
             workers=len(workers),

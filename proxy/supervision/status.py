@@ -100,6 +100,9 @@ class Status:
     replicas: tuple[ReplicaStatus, ...] = ()
     # In what live replicas have differed for too long.
     differences: tuple[Difference, ...] = ()
+    # Entries of the audit that the disk has not taken, and why the file of tokens is not used.
+    audit_owed: int = 0
+    tokens_problem: str = ""
 
     @property
     def obstacles(self) -> tuple[str, ...]:
@@ -124,6 +127,12 @@ class Status:
             *(f"flags refused, the ones before stay: {p}" for p in self.flags.problems),
             *self._provider_remarks,
             *self._fleet_remarks,
+            *(
+                f"{self.audit_owed} entries of the audit wait for the state directory"
+                for _ in "1"
+                if self.audit_owed
+            ),
+            *(f"tokens refused, the ones before stay: {p}" for p in (self.tokens_problem,) if p),
             *(f"rolled back: {hold.scope} by {hold.source}" for hold in self.holds),
             *(f"worker {w.worker} has not confirmed revision {self.revision}" for w in behind),
             *(f"shadow traffic is paused by {pause.by}" for pause in self.shadow_pauses),

@@ -113,6 +113,8 @@ def test_a_file_of_tokens_is_made_elsewhere_and_used_when_it_arrives(
     assert "version" in running.wait_for("tokens_refused")["error"]
     assert as_somebody(running, token, "/api/v1/status").status == 200
     assert "version" in running.run("token", "list").err
+    assert "tokens refused" in running.run("status").out
+    assert "tokens refused" in ask(running.admin, "GET", "/readyz?verbose").body.decode()
 
 
 def test_no_token_stands_in_any_file_log_or_listing(shop: Shop) -> None:
@@ -245,6 +247,8 @@ def test_what_a_full_disk_did_not_take_is_in_the_audit_once_it_takes_something(s
     refused = running.run("percent", "product-page", "5", "--reason", "not now")
     assert refused.code == 1
     assert "wait in memory" in running.run("audit").err
+    assert "3 entries of the audit wait in memory" in running.run("status").out
+    assert running.metric("figway_audit_entries_owed") == 3
     (state / "audit.jsonl").unlink()
     assert running.wait_for("audit_caught_up")["entries"] == 3
     entries = running.audit()
