@@ -36,8 +36,16 @@ class Fleet:
     """
 
     def __init__(
-        self, shop: Shop, redis: RedisServer, unleash: Unleash | None = None, *, size: int = 3
+        self,
+        shop: Shop,
+        redis: RedisServer,
+        unleash: Unleash | None = None,
+        *,
+        size: int = 3,
+        **environ: str,
     ) -> None:
+        """`environ` is told to every replica."""
+        self._environ = environ
         self.shop, self.redis, self.unleash = shop, redis, unleash
         self._started: list[FigwayProcess] = []
         self.replicas: dict[int, FigwayProcess] = {}
@@ -78,7 +86,7 @@ class Fleet:
             workers=1,
             # Given later, it counts.
             options=("--admin", f"127.0.0.1:{self._admins[number]}"),
-            environ={**self._told(number), **environ},
+            environ={**self._told(number), **self._environ, **environ},
         )
         self.replicas[number] = replica
         self._started.append(replica)
