@@ -21,6 +21,7 @@ from flags.latch import Source
 from flags.scope import ALL
 from proxy.admin import app as admin
 from proxy.admin.audit_api import AuditApi
+from proxy.admin.flags_api import FlagsApi
 from proxy.admin.guard import Guard
 from proxy.admin.hooks import HookApi
 from proxy.admin.plan_api import PlanApi
@@ -240,6 +241,7 @@ class Supervisor:
             *TokenApi(self._tokens).routes(),
             *AuditApi(self._state.path / AUDIT, journal).routes(),
             *PlanApi(self._planner).routes(),
+            *FlagsApi(self.control, self._report).routes(),
             *HookApi(None if self._outside is None else self._outside.webhook).routes(),
         )
         app = admin.build(self.control, self._report, desk, guard, self._log, calls=calls)
@@ -289,6 +291,10 @@ class Supervisor:
                 )
             )
         )
+        # The crew has its first state after one turn; what is newer comes after it.
+        await asyncio.sleep(0)
+        if self._outside is not None:
+            self._outside.serve()
         stopping = asyncio.create_task(self._stop_asked.wait())
         await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()

@@ -104,9 +104,13 @@ class Fleet:
         self._store.start(self)
         self._store.assert_state(self._switches.latch.shared)
 
-    def start(self) -> None:
-        """Begin to tell, once the workers use what holds."""
+    def serve(self) -> None:
+        """From now on there are workers to tell."""
         self._serving = True
+
+    def start(self) -> None:
+        """Begin to confirm, once the workers are ready."""
+        self.serve()
         self._published = self._publisher.revision
         self._news.set()
         for work, name in (

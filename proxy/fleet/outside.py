@@ -155,10 +155,17 @@ class Outside:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asyncio.gather(*waits), FIRST_WORD_SECONDS)
 
-    def start(self) -> None:
-        """Tell and hear, from now on."""
+    def serve(self) -> None:
+        """The first workers are being started: whatever is heard is published from now on."""
         if self.feed is not None:
             self.feed.serve()
+        if self.fleet is not None:
+            self.fleet.serve()
+        # What was heard since they were given their first state.
+        self._control.publisher.tell()
+
+    def start(self) -> None:
+        """The workers are ready: confirm to the others, from now on."""
         if self.fleet is not None:
             self.fleet.start()
         self._begin(self._look_regularly(), "look at the age of flags")
@@ -244,6 +251,14 @@ class Outside:
                 return None if self.feed is None else self.feed.age
 
     @property
+    def flags_revision(self) -> int:
+        """The revision of the flags as their source counts it; 0: it does not."""
+        if self._unleash is not None:
+            return self._unleash.source_revision
+        switches = self._control.switches
+        return switches.provided.revision or switches.file.state.revision
+
+    @property
     def flags_from(self) -> str:
         """What says the flags now: the provider, last_good (kept from before), file or nothing."""
         if self.feed is not None and not self.feed.health.confirmed_at:
@@ -304,7 +319,7 @@ class Outside:
             state=self._staleness.state,
             connection="ok" if health is None else health.state,
             detail="" if health is None else health.detail,
-            revision=switches.provided.revision or switches.file.state.revision,
+            revision=self.flags_revision,
             age_seconds=None if age is None else round(age, 3),
             from_disk=health is not None and health.from_disk,
             held=() if health is None else health.held,

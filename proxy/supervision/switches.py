@@ -180,9 +180,9 @@ class Switches:
         return self._observe(state, origin, where) or news
 
     def _observe(self, state: FlagState, origin: str, where: str) -> bool:
-        before = self.latch.holds
+        before = {hold.key for hold in self.latch.holds}
         self.latch = self.latch.observe(state, now=time.time(), source_name=where, origin=origin)
-        return self.latch.holds != before
+        return {hold.key for hold in self.latch.holds} != before
 
 
 def _own_clock() -> int:
