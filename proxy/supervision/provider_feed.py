@@ -43,6 +43,8 @@ class ProviderFeed:
         self._began = time.monotonic()
         # Before the workers run there is nobody to tell, and nothing to wait for.
         self._serving = False
+        # Told before then: workers may have been started with what was known before that.
+        self._unpublished = False
         # Set once the source has answered, or that it cannot is known.
         self.answered = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -52,8 +54,10 @@ class ProviderFeed:
         self.feed.start(self)
 
     def serve(self) -> None:
-        """The workers run: from now on news are published."""
+        """The workers run: from now on news are published, and what came while they started."""
         self._serving = True
+        if self._unpublished:
+            self._publisher.tell()
 
     async def close(self) -> None:
         """Let go."""
@@ -75,6 +79,7 @@ class ProviderFeed:
         if not self._switches.use_feed(news.state, self.feed.name, self.where):
             return
         if not self._serving:
+            self._unpublished = True
             return
         publication = self._publisher.publish()
         moved = moves(before, position(self._switches))
