@@ -17,6 +17,7 @@ from proxy.admin.api import (
 )
 from proxy.admin.audit_api import MAX_ENTRIES, AuditAnswer, VerifyAnswer
 from proxy.admin.fields import SCOPE_PATTERN
+from proxy.admin.flags_api import LiveFlags
 from proxy.admin.shadow_api import (
     AcceptRequest,
     ReplayRequest,
@@ -161,6 +162,11 @@ CALLS = (
     ),
     Call(name="status", summary="What is running", result=Status),
     Call(name="routes", summary="Every route and where its flag stands", result=RoutesAnswer),
+    Call(
+        name="flags",
+        summary="What flags and rollbacks say now, and who says it",
+        result=LiveFlags,
+    ),
     Call(
         name="plan",
         summary="The load that each upstream would get if a scope were rolled back now",

@@ -53,6 +53,7 @@ NEEDS: Mapping[tuple[str, str], Need] = MappingProxyType(
         ("GET", "/openapi.json"): _SEE,
         ("GET", "/api/v1/status"): _SEE,
         ("GET", "/api/v1/routes"): _SEE,
+        ("GET", "/api/v1/flags"): _SEE,
         ("GET", "/api/v1/audit"): _SEE,
         ("GET", "/api/v1/audit/verify"): _SEE,
         ("GET", "/api/v1/plan"): _SEE,

@@ -9,8 +9,11 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from flags.unleash.flag_state import Complaint
+from proxy.cli import client
+from proxy.cli.live_flags import ask_flags
 from proxy.cli.output import OK, REFUSED, UNUSABLE, Failure, Help, bad, good, print_json
-from proxy.config.lint import Finding, Severity, check_text
+from proxy.config.lint import Finding, Severity, check_text, lint_live, lint_plan
 from proxy.config.lint.sarif import sarif
 from proxy.config.parse import parse_routes, read_file
 from proxy.errors import ConfigError
@@ -25,12 +28,15 @@ def add_parser(subparsers: Parsers) -> None:
         "check",
         help="lint routes.yaml",
         description="Report every problem of a routes.yaml, and what is legal and probably not"
-        " meant. docs/lint.md lists the rules. Needs no running figway.",
+        " meant. docs/lint.md lists the rules. Needs no running figway, unless --live asks one what"
+        " the flags say and how much traffic there is.",
         epilog="examples:\n"
         "  figway check\n"
         "  git show main:routes.yaml > live.yaml && figway check --against live.yaml\n"
+        "  figway check --live --admin http://figway.internal:9900\n"
         "  figway check --format sarif > figway.sarif\n\n"
-        "exit codes: 0 nothing but notes, 1 errors or warnings, 2 a file cannot be read\n",
+        "exit codes: 0 nothing but notes, 1 errors or warnings, 2 a file cannot be read or, with"
+        " --live, figway cannot be asked\n",
         formatter_class=Help,
         allow_abbrev=False,
     )
@@ -38,8 +44,14 @@ def add_parser(subparsers: Parsers) -> None:
     parser.add_argument(
         "--against", metavar="FILE", help="the file that is live now: judges changes of stages"
     )
+    parser.add_argument(
+        "--live",
+        action="store_true",
+        help="ask a running figway for its flags and traffic too (rules FLAG and CAP001)",
+    )
     parser.add_argument("--format", choices=("text", "json", "sarif"), default="text")
     parser.add_argument("--json", action="store_true", help="the same as --format json")
+    client.add_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -50,6 +62,8 @@ def run(args: argparse.Namespace) -> int:
         raise Failure(UNUSABLE, str(error)) from error
     against = _against(Path(args.against)) if args.against else None
     findings = check_text(text, args.file, against=against, today=date.today().isoformat())
+    if args.live:
+        findings = tuple(sorted((*findings, *_live(args, text))))
     counts = Counter(finding.severity for finding in findings)
     if args.json or args.format == "json":
         print_json(
@@ -66,6 +80,22 @@ def run(args: argparse.Namespace) -> int:
     else:
         _print(args.file, findings, counts)
     return REFUSED if counts[Severity.ERROR] or counts[Severity.WARNING] else OK
+
+
+def _live(args: argparse.Namespace, text: bytes) -> tuple[Finding, ...]:
+    try:
+        file = parse_routes(text, args.file)
+    except ConfigError:
+        # What cannot be loaded is told of already, and cannot be held against anything.
+        return ()
+    live = ask_flags(args)
+    plan = client.ask(args, "GET", "/api/v1/plan")
+    complaints = [Complaint(flag="", message=problem) for problem in live.problems]
+    overload = plan["summary"] if plan["verdict"] == "exceeds" else ""
+    return (
+        *lint_live(file, text, args.file, live.snapshot, complaints),
+        *lint_plan(file, text, args.file, overload),
+    )
 
 
 def _against(path: Path) -> RouteFile:

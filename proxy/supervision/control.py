@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from structlog.typing import FilteringBoundLogger
@@ -112,8 +112,11 @@ class Control:
 
     def explain(self, facts: RequestFacts) -> Explanation:
         """Why this request goes where it goes, now."""
-        words = provenance(self.switches, age=self.flags_age())
-        return explain(self.files.loaded.table, self.flags, facts, words)
+        return explain(self.files.loaded.table, self.flags, facts, self.origins())
+
+    def origins(self) -> Mapping[str, str]:
+        """Who says each flag and holds each rollback, by scope and "rollback SCOPE"."""
+        return provenance(self.switches, age=self.flags_age())
 
 
 def _not_asked() -> None:

@@ -13,8 +13,10 @@ from flags.evaluate import BASIS_POINTS, combine
 from flags.file_text import FlagFileError, parse_flags
 from flags.latch import NOT_HELD
 from flags.snapshot import NOTHING_SET, FlagSnapshot
+from proxy.cli import client
 from proxy.cli.diff import markdown, text
 from proxy.cli.diff.comparison import FAIL_ON, NEEDS_LOG, Diff
+from proxy.cli.live_flags import LiveFlags, ask_flags
 from proxy.cli.output import OK, REFUSED, UNUSABLE, Failure, Help, print_json
 from proxy.config.load import load_settings
 from proxy.config.parse import parse_routes, read_file
@@ -37,10 +39,11 @@ def add_parser(subparsers: Parsers) -> None:
         help="tell which requests a change of routes or flags would move",
         description="Hold two versions of routes.yaml against each other: what differs and, with"
         " an access log, which of its requests would change upstream and what load each side would"
-        " get. Every request goes through the decision that traffic gets. Needs no running figway.",
+        " get. Every request goes through the decision that traffic gets. Needs no running figway,"
+        " unless --live asks one for its flags.",
         epilog="examples:\n"
         "  git show main:routes.yaml > live.yaml && figway diff live.yaml routes.yaml\n"
-        "  figway diff live.yaml routes.yaml --access-log /var/log/nginx/access.log*\n"
+        "  figway diff live.yaml routes.yaml --live --access-log /var/log/nginx/access.log*\n"
         "  figway diff routes.yaml routes.yaml --flags flags.yaml --flags-after next.yaml \\\n"
         "    --access-log yesterday.gz --fail-on legacy-overload --format md\n\n"
         "exit codes: 0 nothing that --fail-on names, 1 it happened, 2 a file cannot be used\n"
@@ -59,6 +62,9 @@ def add_parser(subparsers: Parsers) -> None:
         help="logs to replay: combined or JSON lines, .gz too; - is stdin",
     )
     parser.add_argument("--flags", metavar="FILE", help="flags.yaml of both; default: no flag set")
+    parser.add_argument(
+        "--live", action="store_true", help="flags and rollbacks of the running figway, for both"
+    )
     parser.add_argument("--flags-after", metavar="FILE", help="flags.yaml of NEW, if it differs")
     parser.add_argument(
         "--at-ceiling",
@@ -81,16 +87,20 @@ def add_parser(subparsers: Parsers) -> None:
     )
     parser.add_argument("--format", choices=("text", "json", "md"), default="text")
     parser.add_argument("--json", action="store_true", help="the same as --format json")
+    client.add_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print what changes; exit 1 if something did that --fail-on names."""
-    if args.at_ceiling and (args.flags or args.flags_after):
-        raise Failure(UNUSABLE, "--at-ceiling takes the place of flag files: leave them out")
+    if sum((args.at_ceiling, args.live, bool(args.flags or args.flags_after))) > 1:
+        raise Failure(
+            UNUSABLE, "flags come from files, from --live or from --at-ceiling: take one of them"
+        )
     if args.fail_on in NEEDS_LOG and not args.access_log:
         raise Failure(UNUSABLE, f"--fail-on {args.fail_on} needs --access-log FILE")
-    before, flags_before = _version(args.before, args.flags, args)
-    after, flags_after = _version(args.after, args.flags_after or args.flags, args)
+    live = ask_flags(args) if args.live else None
+    before, flags_before = _version(args.before, args.flags, args, live)
+    after, flags_after = _version(args.after, args.flags_after or args.flags, args, live)
     logs = AccessLogs(tuple(args.access_log))
     found = _replayed(before, after, logs, args) if args.access_log else None
     diff = Diff(
@@ -115,7 +125,9 @@ def run(args: argparse.Namespace) -> int:
     return REFUSED if why else OK
 
 
-def _version(routes: str, flags: str | None, args: argparse.Namespace) -> tuple[Version, str]:
+def _version(
+    routes: str, flags: str | None, args: argparse.Namespace, live: LiveFlags | None
+) -> tuple[Version, str]:
     path = Path(routes)
     try:
         file = parse_routes(read_file(path), routes)
@@ -123,7 +135,10 @@ def _version(routes: str, flags: str | None, args: argparse.Namespace) -> tuple[
         cookie_name = load_settings(path, {}, {}).cookie_name
     except ConfigError as error:
         raise Failure(UNUSABLE, str(error)) from None
-    if args.at_ceiling:
+    if live is not None:
+        snapshot = live.snapshot
+        said = f"{live.provider} as it is live, revision {live.revision}"
+    elif args.at_ceiling:
         snapshot, said = _everything(file), "every flag at 100 %"
     elif flags:
         snapshot, said = _from_file(flags), flags

@@ -23,7 +23,7 @@ from proxy.errors import ConfigError, Problem
 from proxy.routing.route import RouteFile
 from proxy.routing.table import RouteTable
 
-__all__ = ["RULES", "Finding", "Rule", "Severity", "check_text", "lint", "lint_live"]
+__all__ = ["RULES", "Finding", "Rule", "Severity", "check_text", "lint", "lint_live", "lint_plan"]
 
 
 def check_text(
@@ -59,6 +59,22 @@ def lint_live(
 ) -> tuple[Finding, ...]:
     """Return what is wrong between a file and the flags that are set now; see flags.py."""
     return tuple(sorted(live_flags(_subject(file, text, name), flags, complaints)))
+
+
+def lint_plan(file: RouteFile, text: bytes, name: str, overload: str) -> tuple[Finding, ...]:
+    """Return that a rollback now would send legacy more than it bears.
+
+    `overload` says so in one sentence, from the traffic that there is; empty: it would not.
+    """
+    if not overload:
+        return ()
+    found = _subject(file, text, name).finding(
+        "CAP001",
+        ("upstreams", file.legacy.name),
+        f"a rollback of everything now would be too much: {overload}",
+        "see figway rollback --all --plan; keep legacy warm, or roll back group by group",
+    )
+    return (found,)
 
 
 def _subject(

@@ -17,6 +17,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from proxy.admin.app import build
 from proxy.admin.audit_api import AuditApi
+from proxy.admin.flags_api import FlagsApi
 from proxy.admin.guard import OPEN_PATHS, OWN_SECRET_PATHS, Guard
 from proxy.admin.hooks import HookApi
 from proxy.admin.openapi import document
@@ -227,6 +228,7 @@ def test_every_call_is_described_has_a_role_and_every_description_is_a_call() ->
             *TokenApi(nobody).routes(),
             *AuditApi(Path("audit.jsonl"), nobody).routes(),
             *PlanApi(nobody).routes(),
+            *FlagsApi(nobody, nobody).routes(),
             *HookApi(None).routes(),
         ),
     )

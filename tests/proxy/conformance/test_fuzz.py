@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from proxy.conformance.case_file import parse_cases, unset_values
 from proxy.conformance.exemplar_case import case_of
-from proxy.replay.log_line import read_log_line
 from proxy.conformance.recorded_case import cases_text
 from proxy.conformance.response_file import ResponseFileError, read_response
 from proxy.errors import ConfigError
+from proxy.replay.log_line import read_log_line
 from tests.proxy.conformance.test_case_file import GOOD
 
 _JSON: st.SearchStrategy[Any] = st.recursive(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from proxy.config.parse import parse_routes
-from proxy.replay.logged_request import LoggedRequest
 from proxy.conformance.recording import Recording
+from proxy.replay.logged_request import LoggedRequest
 from proxy.routing.table import RouteTable
 from tests.proxy.conformance.two_sides import ROUTES
 

@@ -105,7 +105,7 @@ def test_the_exit_code_is_what_fail_on_names(
             "live.yaml live.yaml --fail-on to-new", "needs --access-log", id="a log is missing"
         ),
         pytest.param(
-            "live.yaml live.yaml --at-ceiling --flags half.yaml", "leave them out", id="both"
+            "live.yaml live.yaml --at-ceiling --flags half.yaml", "take one of them", id="both"
         ),
         pytest.param("live.yaml live.yaml --scale 0", "a number above 0", id="no scale"),
     ],
