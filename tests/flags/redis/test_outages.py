@@ -285,6 +285,38 @@ async def test_a_subscription_that_an_operator_kills_is_made_again(
         await connected([one, other])
 
 
+async def test_what_was_said_while_nobody_listened_is_read_without_waiting_for_the_poll(
+    redis_server: RedisServer,
+) -> None:
+    async with (
+        RedisWire(redis_server.port) as wire,
+        fleet(redis_server.url, "a") as (one,),
+        fleet(wire.url, "b", ping=0.05, deaf_after=0.1) as (warm,),
+        fleet(wire.url, "c", ping=0.05, deaf_after=0.1, poll=3600.0) as (other,),
+    ):
+        await connected([one, warm, other])
+        wire.deaf = True
+        state = await one.change(change_of(rollback=True))
+        await until(lambda: warm.held == state)
+        assert other.held == NOTHING_SHARED
+        await until(lambda: not other.health.subscribed)
+        wire.deaf = False
+        await until(lambda: other.held == state)
+
+
+async def test_a_connection_that_died_in_its_sleep_is_not_noticed(
+    redis_server: RedisServer,
+) -> None:
+    async with fleet(redis_server.url, "a") as (one,):
+        await connected([one])
+        one.store.register("{}")
+        async with asyncio.timeout(20):
+            while not await one.store.replicas(5):
+                pass
+        redis_server.command("CLIENT", "KILL", "TYPE", "normal")
+        assert len(await one.store.replicas(5)) == 1
+
+
 async def test_messages_that_are_no_messages_only_cause_a_look(redis_server: RedisServer) -> None:
     async with fleet(redis_server.url, "a") as (one,):
         await connected([one])

@@ -132,6 +132,21 @@ async def test_a_redis_without_memory_is_told_and_takes_the_rollback_later(
         await connected([one, other])
 
 
+async def test_a_refused_write_is_told_until_one_is_taken(redis_server: RedisServer) -> None:
+    async with fleet(redis_server.url, "a", renew=0.01, poll=0.05) as (one,):
+        await connected([one])
+        redis_server.command("CONFIG", "SET", "maxmemory", "1")
+        with pytest.raises(SharedStoreError, match="has no memory left"):
+            await one.store.write(change_of(rollback=True), 5)
+        polls = one.store.counts.polls
+        # Nothing else is there to say to Redis, so nothing is learnt of it.
+        await until(lambda: one.store.counts.polls > polls + 3)
+        assert one.health.state == "full"
+        redis_server.command("CONFIG", "SET", "maxmemory", "0")
+        await one.change(change_of(rollback=True))
+        assert one.health.state == "ok"
+
+
 async def test_a_redis_that_cannot_save_is_told(tmp_path: Path) -> None:
     # A folder where the file should be: saving fails, and Redis stops taking writes.
     with RedisServer(tmp_path, settings=("dbfilename", "no-file")) as server:

@@ -78,6 +78,35 @@ async def test_a_primary_that_was_demoted_is_left(sentinels: Sentinels) -> None:
         await connected([one, other])
 
 
+async def test_a_primary_that_the_sentinels_gave_up_is_left_though_it_answers(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    """The old one is on our side of a cut network and takes every write."""
+    folder = tmp_path / "new"
+    folder.mkdir()
+    with RedisServer(folder) as new:
+        primary = redis_server.port
+
+        async def sentinel(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            while piece := await reader.read(1 << 16):
+                words = ("ip", "127.0.0.1", "port", str(primary), "config-epoch", "1")
+                answer = "".join(f"${len(word)}\r\n{word}\r\n" for word in words)
+                writer.write(b"+OK\r\n" if b"SETNAME" in piece else f"*6\r\n{answer}".encode())
+            writer.close()
+
+        server = await asyncio.start_server(sentinel, "127.0.0.1", 0)
+        url = f"redis+sentinel://127.0.0.1:{server.sockets[0].getsockname()[1]}/main"
+        async with server, fleet(url, "a", "b", look_around=0.05) as (one, other):
+            await connected([one, other])
+            state = await one.change(change_of(rollback=True))
+            await until(lambda: other.held == state)
+            primary = new.port
+            await until(lambda: new.command("HGET", STATE, "rollback:all") != "")
+            after = await one.change(change_of("route:x", rollback=True))
+            await until(lambda: other.held == after)
+            assert new.command("HGET", STATE, "rollback:route:x")
+
+
 async def test_sentinels_that_nobody_finds_are_told(
     redis_server: RedisServer,
 ) -> None:
