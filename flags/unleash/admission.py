@@ -124,6 +124,8 @@ class RuleCompiler:
             return no
         prefix += ":"
         if limit >= BASIS_POINTS:
+            if not field and self._context.always_keyed:
+                return yes
             return lambda subject: bool(read(subject))
 
         def below(subject: Any) -> bool:

@@ -29,6 +29,8 @@ class Context(Generic[Subject]):
     key: Callable[[Subject], str | None]
     # When it came, in seconds since the epoch.
     moment: Callable[[Subject], float]
+    # `key` gives every subject one, and asking may have a price: the client's first cookie.
+    always_keyed: bool = False
 
     def hashed(self, stickiness: str) -> Callable[[Subject], str | None] | None:
         """The reader of what a hash is of."""

@@ -150,7 +150,10 @@ def read_features(
             flag=feature.name,
             enabled=feature.enabled,
             strategies=_strategies(feature, segments),
-            parents=tuple(_parent(each, known, segments) for each in feature.dependencies),
+            # Unleash names a parent once per strategy.
+            parents=tuple(
+                dict.fromkeys(_parent(each, known, segments) for each in feature.dependencies)
+            ),
             variants=tuple(map(_variant, feature.variants)),
             environment=environment,
             app_name=app_name,

@@ -106,7 +106,7 @@ class Rules:
                 return _reader(known)
             return key if name in _KEYS else None
 
-        return Context(field=field, key=key, moment=_moment)
+        return Context(field=field, key=key, moment=_moment, always_keyed=route.sticky is None)
 
     def _compile(self, route: CompiledRoute, rule: Rule) -> Admission:
         asked = fields_of(rule)

@@ -127,7 +127,7 @@ def test_a_percentage_may_be_a_number(percent: object) -> None:
 def test_a_parent_that_cannot_be_as_it_must_has_a_fault() -> None:
     features = read_features(
         answer(
-            feature("f", dependencies=[{"feature": "p"}, {"feature": "nobody"}]),
+            feature("f", dependencies=[{"feature": "p"}, {"feature": "nobody"}, {"feature": "p"}]),
             feature("p", dependencies=[{"feature": "g"}]),
             feature("g"),
         )

@@ -204,6 +204,8 @@ def test_no_device_id_is_minted_for_whom_a_constraint_keeps_out() -> None:
     shy = Shy(method="GET", host="a", path="/x")
     assert outcome(rule(rollout(50, GERMANY)), shy) == OFF
     assert outcome(rule(everybody(NOT_GERMANY)), shy) == ON
+    all_of_it = Parent(flag="p", strategies=(rollout(100),))
+    assert outcome(rule(everybody(NOT_GERMANY), parents=(all_of_it,)), shy) == ON
 
 
 def test_a_rule_lowers_a_live_route_and_a_group_speaks_for_its_routes() -> None:
