@@ -45,6 +45,7 @@ from proxy.supervision.observer_process import Observer
 from proxy.supervision.observer_socket import ObserverSocket
 from proxy.supervision.planner import Planner
 from proxy.supervision.report import VERSION, Report
+from proxy.supervision.started import started
 from proxy.supervision.state_directory import ADMIN, AUDIT, EVIDENCE, LISTEN, StateDirectory
 from proxy.supervision.status import Phase
 from proxy.supervision.switches import Switches
@@ -270,6 +271,8 @@ class Supervisor:
                 else "no flags: every canary is on legacy",
             )
         self._later(control.journal.keep_latch(GRACE_SECONDS), "keep latch")
+        line = started(switches, version=VERSION, config_revision=control.file.revision)
+        self._later(control.journal.write_down(line), "write down the start")
         for hold in control.holds:
             self._log.warning(
                 "rollback_holds", scope=hold.scope, source=hold.source, reason=hold.reason

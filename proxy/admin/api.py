@@ -215,7 +215,10 @@ class Api:
     async def reload(self, request: web.Request) -> web.Response:
         """POST /api/v1/reload."""
         asked = await read(request, _RELOAD)
-        done = await self._control.files.reload(
-            actor=acting(request, asked.actor, asked.ticket), patience=float(asked.wait_seconds)
-        )
+        actor, patience = acting(request, asked.actor, asked.ticket), float(asked.wait_seconds)
+        try:
+            self._control.publisher.check_seen(seen_revision(request))
+        except Refused as refused:
+            raise refusal(refused) from None
+        done = await self._control.files.reload(actor=actor, patience=patience)
         return answer(asdict(done), tag(done.revision))

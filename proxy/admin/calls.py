@@ -148,6 +148,8 @@ CALLS = (
         body=ReloadRequest,
         example={"actor": "ann@laptop"},
         result=Reload,
+        errors=_STALE,
+        if_match=True,
     ),
     Call(
         name="explain",

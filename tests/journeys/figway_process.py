@@ -181,10 +181,10 @@ class FigwayProcess:
         return total
 
     def audit(self) -> list[dict[str, Any]]:
-        """Every change in the audit; not what it writes of itself."""
+        """Every change in the audit; not what it writes of itself and of a start."""
         path = self.state / "audit.jsonl"
         lines = path.read_text().splitlines() if path.exists() else []
-        return [entry for line in lines if (entry := json.loads(line))["scope"] != "audit"]
+        return [entry for line in lines if _is_change(entry := json.loads(line))]
 
     # How it ends.
 
@@ -218,6 +218,10 @@ class FigwayProcess:
         for stream in (self.process.stdout, self.process.stderr):
             if stream is not None:
                 stream.close()
+
+
+def _is_change(entry: dict[str, Any]) -> bool:
+    return entry["scope"] not in ("audit", "figway")
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -324,7 +324,7 @@ def test_no_secret_and_no_raw_control_character_reaches_the_log(shop: Shop) -> N
     assert token not in whole + figway.err
     audit = Path(shop.folder / "state" / "audit.jsonl").read_bytes()
     assert [json.loads(line)["action"] for line in audit.splitlines()] == [
-        *("opened", "rollback", "rollback")
+        *("opened", "started", "rollback", "rollback")
     ]
     assert audit.rstrip(b"\n").isascii()
 
@@ -354,7 +354,7 @@ def test_no_secret_and_no_raw_control_character_reaches_the_log(shop: Shop) -> N
         ),
         *(
             pytest.param((command, "--help"), 0, "example", id=f"help_of_{command}")
-            for command in ("resume", "reload", "check", "test", "schema")
+            for command in ("resume", "reload", "check", "test", "schema", "audit", "token")
         ),
     ],
 )

@@ -209,6 +209,7 @@ def test_the_audit_is_shown_and_verified_by_command_and_offline(shop: Shop) -> N
     shown = running.run("audit")
     assert [line.split("  ")[1:3] for line in shown.out.splitlines()] == [
         ["opened", "audit"],
+        ["started", "figway"],
         ["rollback", "all"],
         ["resume", "all"],
     ]
@@ -218,7 +219,7 @@ def test_the_audit_is_shown_and_verified_by_command_and_offline(shop: Shop) -> N
     assert [(e["phase"], e["action"]) for e in entries] == [("begun", "resume"), ("done", "resume")]
     assert running.run("audit", "--since", "2999-01-01").out == ""
     sound = running.run("audit", "--verify")
-    assert (sound.code, sound.out.startswith("sound: lines 1 to 5,")) == (0, True)
+    assert (sound.code, sound.out.startswith("sound: lines 1 to 6,")) == (0, True)
     anchor = sound.out.split()[-1]
     running.stop()
     # Without a running figway, and after somebody has been at it.
@@ -229,13 +230,13 @@ def test_the_audit_is_shown_and_verified_by_command_and_offline(shop: Shop) -> N
     path.write_text(path.read_text().replace("error rate", "error ratf", 1))
     altered = figway("audit", "--verify", state)
     assert altered.code == 1
-    assert "audit.jsonl:2: line 2 was changed" in altered.out
+    assert "audit.jsonl:3: line 3 was changed" in altered.out
     assert figway("audit", state, "--json").json["entries"][-1]["reason"] == "mended"
     # The next figway goes on behind it, and still says so.
     running = shop.start(workers=1).serving()
     running.run("rollback", "--all", "--reason", "again")
     still = running.run("audit", "--verify", "--json")
-    assert (still.code, len(still.json["findings"]), still.json["lines"]) == (1, 1, 7)
+    assert (still.code, len(still.json["findings"]), still.json["lines"]) == (1, 1, 9)
 
 
 def test_what_a_full_disk_did_not_take_is_in_the_audit_once_it_takes_something(shop: Shop) -> None:
@@ -247,10 +248,10 @@ def test_what_a_full_disk_did_not_take_is_in_the_audit_once_it_takes_something(s
     refused = running.run("percent", "product-page", "5", "--reason", "not now")
     assert refused.code == 1
     assert "wait in memory" in running.run("audit").err
-    assert "3 entries of the audit wait in memory" in running.run("status").out
-    assert running.metric("figway_audit_entries_owed") == 3
+    assert "4 entries of the audit wait in memory" in running.run("status").out
+    assert running.metric("figway_audit_entries_owed") == 4
     (state / "audit.jsonl").unlink()
-    assert running.wait_for("audit_caught_up")["entries"] == 3
+    assert running.wait_for("audit_caught_up")["entries"] == 4
     entries = running.audit()
     assert [(e["phase"], e["action"], e["late"]) for e in entries] == [
         ("begun", "rollback", True),
@@ -319,3 +320,15 @@ def test_each_replica_writes_down_what_it_heard_and_from_whom(
         assert set(told["replicas"]) == {"replica-1", "replica-2", "replica-3"}
         for replica in fleet.replicas.values():
             assert replica.run("audit", "--verify").code == 0
+
+
+def test_what_changed_while_nothing_ran_can_be_told_from_the_line_of_the_start(shop: Shop) -> None:
+    shop.start(workers=1).serving().stop()
+    shop.write_flags(FLAGS.replace("percent: 100", "percent: 40"))
+    (shop.folder / "state" / "ROLLBACK").touch()
+    running = shop.start(workers=1).serving()
+    entries = running.run("audit", "--scope", "figway", "--json").json["entries"]
+    first, second = (entry["after"].split("; ")[1:] for entry in entries)
+    assert first == ["route:product-page 100 %"]
+    assert second == ["all rolled back by sentinel", "route:product-page 40 %"]
+    assert {entry["via"] for entry in entries} == {"start"}
