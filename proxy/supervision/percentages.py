@@ -97,6 +97,11 @@ class Percentages:
             revision=confirmed.revision,
         )
         warnings = self._warnings(name, members)
+        if self._switches.provider is Provider.FILE and self.fleet is not None:
+            warnings = (
+                *warnings,
+                "it stands in the flag file of this host alone: the other replicas read their own",
+            )
         if self._said(scope) != basis_points:
             warnings = (*warnings, "it is written, and Unleash does not serve it yet: it will come")
         return change(confirmed, self._switches.holds, warnings=warnings, fleet=fleet)
@@ -165,7 +170,11 @@ class Percentages:
         state = self._switches.state
         group, route = group_of(scope), route_of(scope)
         flag = state.groups.get(group) if group else state.routes.get(route or "")
-        return None if flag is None else flag.basis_points
+        if flag is None or flag.rule is None:
+            return None if flag is None else flag.basis_points
+        # A rule with one percentage and conditions beside it.
+        percentages = set(flag.rule.percentages())
+        return percentages.pop() if len(percentages) == 1 else None
 
     def _state_of(self, member: Route) -> str:
         said = flag_basis_points(member, self._switches.snapshot(self._publisher.revision))
