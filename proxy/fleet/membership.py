@@ -270,12 +270,24 @@ class Fleet:
             self._store.assert_state(self._switches.latch.shared)
             reach = Reach(state="unreachable", detail=str(error), peers=self.peers)
             return Spread(reach=reach, replicas=(await self._own_word(began, patience),))
+        ms = round((time.perf_counter() - began) * 1000, 3)
         self._take(state, standing=await self._standing_if_asked(change))
         mark, share = state.marks.get(change.scope), state.shares.get(change.scope)
         said = [word.revision for word in (mark, share) if word is not None]
         revision = max(said, default=state.revision)
         replicas = await self._collect(revision, began, patience)
-        return Spread(reach=Reach(state="shared", revision=revision), replicas=replicas)
+        reach = Reach(state="shared", revision=revision, ms=ms, peers=self._unheard)
+        return Spread(reach=reach, replicas=replicas)
+
+    @property
+    def _unheard(self) -> tuple[str, ...]:
+        """Where replicas listen that left without a word: dead, or cut off from the store alone."""
+        names = {each.facts.replica for each in self.replicas if each.live}
+        return tuple(
+            each.facts.admin
+            for each in self.replicas
+            if not each.live and each.facts.admin and each.facts.replica not in names
+        )
 
     async def _own_word(self, began: float, patience: float) -> ReplicaAck:
         """What the workers of this replica alone say."""

@@ -16,9 +16,12 @@ class Reach:
     state: str
     # The shared revision that replicas confirm.
     revision: int = 0
+    # From the command to the store's word that it has it; replicas were told a moment before.
+    ms: float = 0.0
     # Why the store does not have it.
     detail: str = ""
-    # Whom to ask instead.
+    # Whom to ask directly: all others if it is unreachable; if it is shared, replicas that left
+    # without a word and may be cut off from the store alone.
     peers: tuple[str, ...] = ()
 
 
