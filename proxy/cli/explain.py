@@ -78,10 +78,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _offline(args: argparse.Namespace) -> tuple[str, Any]:
-    from flags.evaluate import combine
-    from flags.file_text import FlagFileError, parse_flags
-    from flags.latch import NOT_HELD
-    from flags.provider import NOTHING_SAID
+    from flags.snapshot import NOTHING_SET
+    from proxy.cli.flag_file import FileFlags, read_flags
     from proxy.config.load import load_routes, load_settings
     from proxy.config.typed_request import typed_request
     from proxy.errors import ConfigError
@@ -89,17 +87,13 @@ def _offline(args: argparse.Namespace) -> tuple[str, Any]:
     from proxy.routing.explain_text import render
     from proxy.routing.table import RouteTable
 
-    state = NOTHING_SAID
     try:
         config = Path(args.config or "routes.yaml")
         table = RouteTable.compile(load_routes(config))
         settings = load_settings(config, {}, {})
-        if args.flags:
-            state = parse_flags(Path(args.flags).read_bytes(), args.flags)
-    except (ConfigError, FlagFileError) as error:
+    except ConfigError as error:
         raise Failure(UNUSABLE, str(error)) from None
-    except OSError as error:
-        raise Failure(UNUSABLE, f"{error.filename}: {error.strerror}") from None
+    said = read_flags(args.flags) if args.flags else FileFlags(snapshot=NOTHING_SET, origins={})
     try:
         facts = typed_request(
             args.method,
@@ -111,8 +105,7 @@ def _offline(args: argparse.Namespace) -> tuple[str, Any]:
         )
     except ValueError as error:
         raise Failure(REFUSED, str(error)) from None
-    # Offline nothing is latched: the files alone speak.
-    explanation = explain(table, combine(state, NOT_HELD, revision=0), facts)
+    explanation = explain(table, said.snapshot, facts, said.origins)
     return render(explanation), json.loads(json.dumps(asdict(explanation)))
 
 

@@ -13,17 +13,17 @@ from proxy.routing.route import Match, RouteFile
 ADDED: Final = "added"
 REMOVED: Final = "removed"
 CHANGED: Final = "changed"
-# Not of the migration itself: where a definition stands, and what tests expect of it.
-_BESIDE: Final = frozenset({"line", "id", "name"})
+# Where a definition stands in its file says nothing of the migration.
+_BESIDE: Final = frozenset({"line", "rule_line"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
     """One key that differs, or a whole entry that came or went."""
 
-    # route, upstream, group, segment, shadow, order or settings.
+    # route, upstream, group, segment, context, shadow or order.
     part: str
-    # Of the route, upstream, group or segment.
+    # Of the route, upstream, group or segment, or the field of the context.
     name: str
     kind: str
     key: str = ""
@@ -56,6 +56,7 @@ def _differences(before: RouteFile, after: RouteFile) -> Iterator[Difference]:
         ("segment", before.segments, after.segments),
     ):
         yield from _entries(part, _by(old, "name"), _by(new, "name"))
+    yield from _entries("context", _by(before.context, "field"), _by(after.context, "field"))
     yield from _of_values("shadow", "shadow", "", before.shadow, after.shadow)
 
 
@@ -94,7 +95,7 @@ def _of_values(part: str, name: str, key: str, before: Any, after: Any) -> Itera
 def _summary(entry: Any) -> str:
     """The keys of an entry that say what it is for."""
     said = []
-    for key in ("match", "new", "stage", "max_percent", "group", "urls", "capacity_rps"):
+    for key in ("match", "new", "stage", "max_percent", "group", "urls", "capacity_rps", "kind"):
         value = getattr(entry, key, None)
         if value not in (None, "", ()):
             said.append(f"{key} {_say(value)}")
@@ -118,7 +119,7 @@ def _say(value: Any) -> str:
         said = {
             field.name: _say(getattr(value, field.name))
             for field in fields(value)
-            if field.name not in ("line", "rule_line")
+            if field.name not in _BESIDE
         }
         return " ".join(f"{key} {text}" for key, text in said.items() if text != "-")
     return str(value)

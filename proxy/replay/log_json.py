@@ -21,7 +21,8 @@ _TIME: Final = (
     *("timestamp", "time_iso8601", "time_local", "@timestamp", "msec", "ts", "StartUTC"),
     *("time", "date"),
 )
-_REQUEST_LINE = re.compile(r"([A-Z-]+) (\S.*) HTTP/[0-9.]+")
+# Method, target and version as the client sent them, wherever a log holds them in one piece.
+REQUEST_LINE = re.compile(r"([A-Z-]+) (\S.*) HTTP/[0-9.]+")
 # What servers write for a variable that has no value.
 _UNSET: Final = frozenset({"", "-"})
 
@@ -33,7 +34,7 @@ def read_object(line: Mapping[str, Any]) -> LoggedRequest | None:
         return _caddy(line, inner)
     method, target, without_query = _text(line, _METHOD), "", False
     if isinstance(inner, str):
-        asked = _REQUEST_LINE.fullmatch(inner)
+        asked = REQUEST_LINE.fullmatch(inner)
         if asked is not None:
             method, target = asked.groups()
     if not target:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
-from proxy.replay.log_json import read_object
+from proxy.replay.log_json import REQUEST_LINE, read_object
 from proxy.replay.log_time import epoch
 from proxy.replay.logged_request import LoggedRequest
 
@@ -22,7 +22,6 @@ _COMBINED = re.compile(
     r'"(?P<request>(?:[^"\\]|\\.)*)" (?P<status>[0-9]{3}) (?:[0-9]+|-)'
     r'(?: "(?P<referer>(?:[^"\\]|\\.)*)" "(?P<agent>(?:[^"\\]|\\.)*)")?'
 )
-_REQUEST = re.compile(r"([A-Z-]+) (\S.*) HTTP/[0-9.]+")
 _ESCAPE = re.compile(r'\\(x[0-9A-Fa-f]{2}|["\\bnrtv])')
 _LETTERS = {"b": "\b", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 _NOTHING_SENT: Final[Mapping[str, str | None]] = MappingProxyType({})
@@ -55,7 +54,7 @@ def read_log_line(line: str) -> LoggedRequest | OtherLine | BadLine:
     if found is None:
         return NO_FORMAT
     vhost, client, time, request, status, referer, agent = found.groups()
-    asked = _REQUEST.fullmatch(request)
+    asked = REQUEST_LINE.fullmatch(request)
     if asked is None:
         return NO_REQUEST
     return LoggedRequest(

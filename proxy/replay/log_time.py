@@ -23,18 +23,15 @@ def epoch(value: object) -> float | None:
 
 
 def _from_text(text: str) -> float | None:
-    if text[2:3] == "/":
-        try:
-            return _minute(text[:17], text[20:]) + int(text[18:20])
-        except ValueError:
-            return None
     if text[:1].isdigit() and text.replace(".", "", 1).isdigit():
         return _from_number(float(text))
     try:
+        if text[2:3] == "/":
+            return _in_range(_minute(text[:17], text[20:]) + int(text[18:20]))
         moment = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
+    return _in_range((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
 
 
 # Thousands of lines share a minute.
@@ -44,6 +41,8 @@ def _minute(minute: str, zone: str) -> float:
 
 
 def _from_number(number: float) -> float | None:
-    if math.isfinite(number) and number > _LATEST:
-        number /= 1000
-    return number if 0 < number < _LATEST else None
+    return _in_range(number / 1000 if _LATEST < number < math.inf else number)
+
+
+def _in_range(seconds: float) -> float | None:
+    return seconds if 0 < seconds < _LATEST else None

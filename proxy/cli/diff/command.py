@@ -9,13 +9,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from flags.evaluate import BASIS_POINTS, combine
-from flags.file_text import FlagFileError, parse_flags
-from flags.latch import NOT_HELD
+from flags.evaluate import BASIS_POINTS
 from flags.snapshot import NOTHING_SET, FlagSnapshot
 from proxy.cli import client
 from proxy.cli.diff import markdown, text
 from proxy.cli.diff.comparison import FAIL_ON, NEEDS_LOG, Diff
+from proxy.cli.flag_file import read_flags
 from proxy.cli.live_flags import LiveFlags, ask_flags
 from proxy.cli.output import OK, REFUSED, UNUSABLE, Failure, Help, print_json
 from proxy.config.load import load_settings
@@ -141,19 +140,10 @@ def _version(
     elif args.at_ceiling:
         snapshot, said = _everything(file), "every flag at 100 %"
     elif flags:
-        snapshot, said = _from_file(flags), flags
+        snapshot, said = read_flags(flags).snapshot, flags
     else:
         snapshot, said = NOTHING_SET, "none set"
     return Version(table=table, flags=snapshot, cookie_name=cookie_name), said
-
-
-def _from_file(name: str) -> FlagSnapshot:
-    try:
-        return combine(parse_flags(Path(name).read_bytes(), name), NOT_HELD, revision=0)
-    except FlagFileError as error:
-        raise Failure(UNUSABLE, str(error)) from None
-    except OSError as error:
-        raise Failure(UNUSABLE, f"{name}: cannot be read: {error.strerror}") from None
 
 
 def _everything(file: RouteFile) -> FlagSnapshot:

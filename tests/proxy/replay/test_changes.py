@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from proxy.replay.changes import Difference, differences
+from proxy.routing.route import ContextField, ContextKind
 from tests.proxy.replay.two_versions import PRODUCT, file_of
 
 CART = "id: cart, match: {path: {prefix: /cart}}"
@@ -38,6 +39,16 @@ def difference(part: str, name: str, kind: str = "changed", **said: str) -> Diff
                 difference("route", "product", key="shadow.sample", before="0.1", after="0.5"),
             ],
             id="inner keys",
+        ),
+        pytest.param(
+            [PRODUCT + "canary, stickiness: {header: X-User}"],
+            [PRODUCT + "canary, stickiness: {header: X-Account}"],
+            [
+                difference(
+                    "route", "product", key="stickiness.name", before="x-user", after="x-account"
+                )
+            ],
+            id="a name within a key",
         ),
         pytest.param(
             [PRODUCT + "legacy"],
@@ -95,6 +106,7 @@ def test_upstreams_and_the_shadow_budget_are_compared_and_tests_are_not() -> Non
         before,
         upstreams=(before.upstreams[0], catalog),
         shadow=replace(before.shadow, kill_switch=True),
+        context=(ContextField(field="country", kind=ContextKind.HEADER, name="x-country"),),
         tests=(),
     )
     assert differences(before, after) == (
@@ -105,5 +117,6 @@ def test_upstreams_and_the_shadow_budget_are_compared_and_tests_are_not() -> Non
             before="http://127.0.0.1:2",
             after="http://127.0.0.1:9",
         ),
+        difference("context", "country", "added", after="kind header"),
         difference("shadow", "shadow", key="kill_switch", before="false", after="true"),
     )

@@ -168,6 +168,8 @@ def test_a_line_is_a_request_or_none(line: str, request_: object) -> None:
         pytest.param("1795341607.5", TEN + 7.5, id="seconds as text"),
         pytest.param("22/Nov/2026", None, id="a day alone"),
         pytest.param("31/Feb/2026:10:00:07 +0000", None, id="no day"),
+        pytest.param("0001-01-01T00:00:00", None, id="a clock that was never set"),
+        pytest.param("22/Nov/1869:10:00:07 +0000", None, id="before there were clocks"),
         pytest.param("soon", None, id="a word"),
         pytest.param(True, None, id="a truth value"),
         pytest.param(float("inf"), None, id="no number"),
