@@ -12,7 +12,6 @@ import asyncio
 import logging
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, Final
@@ -24,6 +23,7 @@ from UnleashClient.clients.async_unleash_client import AsyncUnleashClient
 from UnleashClient.utils import InstanceAllowType
 
 from flags.unleash.connection import UnleashConnection
+from flags.unleash.fetch import Answer, FetchError
 
 # Unleash's open-source server holds 5,000 flags; an answer with all of them is a few megabytes.
 MAX_ANSWER: Final = 32 * 1024 * 1024
@@ -34,23 +34,6 @@ STRATEGIES: Final = (
     *("default", "userWithId", "flexibleRollout", "remoteAddress", "applicationHostname"),
     *("gradualRolloutUserId", "gradualRolloutSessionId", "gradualRolloutRandom"),
 )
-
-
-class FetchError(Exception):
-    """Unleash did not answer a fetch as it should; the message says why and what to look at."""
-
-    def __init__(self, message: str, *, credentials: bool = False) -> None:
-        super().__init__(message)
-        # Whether the token is what was refused.
-        self.credentials = credentials
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What a fetch brought. No text: nothing has changed since the ETag that was sent."""
-
-    text: str | None
-    etag: str
 
 
 class MemoryCache(BaseCache):

@@ -22,6 +22,7 @@ from flags.unleash.answers import EPOCH, Held, Judged, Names, Outcome, judge, re
 from flags.unleash.connection import INSTALL, UnleashConnection, missing_extra
 from flags.unleash.events import Author, Event, author_of
 from flags.unleash.features import FeaturesError, read_features
+from flags.unleash.fetch import FetchError
 from flags.unleash.flag_state import our_flags
 from flags.unleash.last_good import Keeper, LastGood
 from flags.unleash.pace import HURRY_SECONDS, Pace
@@ -155,7 +156,7 @@ class UnleashFeed:
         awaited = 0
         if event is not None:
             self._events.append(event)
-            if not event.environment or event.environment == self.connection.environment:
+            if not event.environment or event.environment == self._environment:
                 awaited = event.id
         # A change that is in no environment may leave the ETag as it is.
         self._full_at = 0.0
@@ -273,35 +274,40 @@ class UnleashFeed:
                     await self._wake.wait()
 
     async def _look(self, client: Client) -> None:
-        from flags.unleash.client import FetchError
-
         now = time.monotonic()
         full = now - self._full_at >= self.connection.full_fetch or self._full_at == 0.0
+        if full:
+            # Before it is asked: who wants another full fetch meanwhile gets one after this.
+            self._full_at = now
         try:
             answer = await client.fetch("" if full else self._etag)
         except FetchError as error:
+            self._full_at = 0.0 if full else self._full_at
             self.fetches["failed"] += 1
             state = "refused" if error.credentials else "down"
             self._tell_health(replace(self.health, state=state, detail=str(error)))
             return
-        if full:
-            self._full_at = now
         if answer.text is None:
             self.fetches[Outcome.UNCHANGED] += 1
             if self._held is not None:
                 self._confirmed(self._held)
             return
-        judged = await self._judge(answer.text, accept=now < self._accept_until)
+        names = self._names()
+        judged = await self._judge(answer.text, names, accept=now < self._accept_until)
         self.fetches[judged.outcome] += 1
         if judged.reason or judged.held is None:
             self._refused(judged)
             return
         self._accept_until = 0.0
         self._etag = answer.etag
-        self._take(judged.held)
-        self._confirmed(judged.held)
+        held = judged.held
+        if self._names() != names:
+            # Others came into use while it was read beside the loop.
+            held = read_again(held, self._names())
+        self._take(held)
+        self._confirmed(held)
         if judged.outcome is Outcome.CHANGED:
-            self._keeper.keep(judged.held)
+            self._keeper.keep(held)
         now = time.monotonic()
         if not self._registered and now >= self._register_at:
             self._register_at = now + _REGISTER_SECONDS
@@ -310,8 +316,8 @@ class UnleashFeed:
     async def _register(self, client: Client) -> None:
         self._registered = await client.register()
 
-    async def _judge(self, text: str, *, accept: bool) -> Judged:
-        held, names, newest = self._held, self._names(), self._newest
+    async def _judge(self, text: str, names: Names, *, accept: bool) -> Judged:
+        held, newest = self._held, self._newest
 
         def judged() -> Judged:
             return judge(held, text, names, newest=newest, accept=accept, reader=self._read)

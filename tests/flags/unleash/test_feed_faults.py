@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from flags.unleash.answers import EPOCH
+from flags.unleash.answers import EPOCH, Judged, judge
 from flags.unleash.feed import Names
 from tests.flags.unleash.conftest import Connect
 from tests.flags.unleash.listening import PATIENCE_SECONDS, Listening
@@ -375,6 +377,35 @@ async def test_names_that_come_into_use_are_read_out_of_what_is_held(
     feed.reread()
     assert listening.percent("home") == 5
     assert "catalog" not in listening.state.routes
+
+
+async def test_names_that_come_into_use_while_a_large_answer_is_read_are_not_forgotten(
+    fake_unleash: FakeUnleash,
+    listening: Listening,
+    connect: Connect,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = [Names(routes=("catalog",))]
+    prepared(fake_unleash)
+    feed = connect(names=lambda: names[0], poll=600.0)
+    await listening.until(lambda: listening.health.state == "ok")
+    reading, go_on = threading.Event(), threading.Event()
+
+    def slowly(*arguments: Any, **named: Any) -> Judged:
+        reading.set()
+        go_on.wait(PATIENCE_SECONDS)
+        return judge(*arguments, **named)
+
+    monkeypatch.setattr("flags.unleash.feed._LARGE", 0)
+    monkeypatch.setattr("flags.unleash.feed.judge", slowly)
+    fake_unleash.flag("figway-catalog", percent=30, group="catalog")
+    feed.refetch()
+    await asyncio.to_thread(reading.wait, PATIENCE_SECONDS)
+    names[0] = Names(routes=("catalog", "home"))
+    feed.reread()
+    go_on.set()
+    await listening.until(lambda: listening.percent("catalog") == 30)
+    assert listening.percent("home") == 5
 
 
 async def test_unchanged_flags_are_asked_for_with_their_etag_and_now_and_then_without(
