@@ -55,7 +55,8 @@ Things to try in another terminal; first, there:
      PHP, X-Served-By is the new service:
        figway percent product-page 100 --reason try
        {ask}
-     In Unleash it is the flag figway-product-page; what you change there is live within a second:
+     In Unleash it is the flag figway-product-page; what you change there is live within a second
+     (in the first minute within five: so long Unleash takes to use a new webhook):
        {fleet.unleash.url}/projects/default/features/figway-product-page
   3. Take everything back, and see in how many milliseconds each replica did it:
        figway rollback --all --reason INC-42 --wait

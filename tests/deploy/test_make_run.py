@@ -197,7 +197,7 @@ def test_one_that_cannot_start_is_named_with_its_last_words(clone: Clone) -> Non
 def test_make_alone_says_what_there_is(clone: Clone) -> None:
     with clone.run("make") as run:
         assert run.process.wait(30) == 0
-    for target in ("run", "demo-shadow", "test", "check", "bench", "clean", "help"):
+    for target in ("run", "run-fleet", "demo-shadow", "test", "check", "bench", "clean", "help"):
         assert f"make {target} " in run.output()
 
 

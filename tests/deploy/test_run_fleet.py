@@ -29,6 +29,8 @@ VARIABLES = (
     *("RUN_UNLEASH_PORT", "RUN_PORT_1", "RUN_PORT_2", "RUN_PORT_3"),
     *("RUN_ADMIN_PORT_1", "RUN_ADMIN_PORT_2", "RUN_ADMIN_PORT_3"),
 )
+# It starts eleven programs, on a machine that may have other work.
+pytestmark = pytest.mark.timeout(300)
 READY = "Ctrl-C stops all of it."
 
 

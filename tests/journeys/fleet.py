@@ -16,7 +16,7 @@ from deploy.unleash.seed import hook
 from tests.journeys.conftest import Shop
 from tests.journeys.figway_process import Command, FigwayProcess
 from tests.rigs.child import free_ports
-from tests.rigs.redis_server import RedisServer
+from tests.rigs.redis_server import RedisServer, Sentinels
 from tests.rigs.unleash_server import Unleash
 
 TOKEN = "a-token-that-every-replica-of-the-test-knows"
@@ -38,7 +38,7 @@ class Fleet:
     def __init__(
         self,
         shop: Shop,
-        redis: RedisServer,
+        redis: RedisServer | Sentinels,
         unleash: Unleash | None = None,
         *,
         size: int = 3,
