@@ -31,10 +31,12 @@ def read_flags(name: str) -> FileFlags:
         raise Failure(UNUSABLE, str(error)) from None
     except OSError as error:
         raise Failure(UNUSABLE, f"{name}: cannot be read: {error.strerror}") from None
-    origins = {f"rollback {ALL}": name} if state.rollback else {}
+    # As a running figway calls its own.
+    shown = Path(name).name
+    origins = {f"rollback {ALL}": shown} if state.rollback else {}
     for scope_of, flags in ((group_scope, state.groups), (route_scope, state.routes)):
         for entry, flag in flags.items():
-            where = f"{name}:{flag.line}"
+            where = f"{shown}:{flag.line}"
             if flag.moves_traffic:
                 origins[scope_of(entry)] = where
             if flag.rollback:
