@@ -166,16 +166,22 @@ class UnleashFeed:
             self._listener.on_changed_elsewhere()
 
     async def set_percent(self, scope: str, basis_points: int) -> None:
-        """Write a percentage through, and wait until Unleash serves it (<= 3 s).
+        """Write a percentage through, and wait until Unleash serves it.
 
-        Raises FlagSourceError that says where to do it by hand.
+        Raises FlagSourceError that says where to do it by hand, or that it is written and not
+        served yet.
         """
         await self._admin.set_percent(scope, basis_points, self._environment)
         self._full_at = 0.0
         self._hurry()
-        with contextlib.suppress(TimeoutError):
+        try:
             async with asyncio.timeout(HURRY_SECONDS), self._looked:
                 await self._looked.wait_for(lambda: self._serves(scope, basis_points))
+        except TimeoutError:
+            raise FlagSourceError(
+                f"it is written to Unleash, which has not served it within {HURRY_SECONDS:g} s:"
+                " it takes effect once it does, see `figway routes`"
+            ) from None
 
     async def attribute(self, news: FeedNews) -> FeedNews:
         """The same news with who made the change, as far as Unleash can tell; never raises."""

@@ -11,6 +11,8 @@ from aiohttp import web
 from flags.provider import FlagSourceError
 from flags.unleash.admin_api import AdminApi
 from flags.unleash.connection import UnleashConnection
+from tests.flags.unleash.conftest import Connect
+from tests.flags.unleash.listening import Listening
 from tests.rigs.child import free_ports
 from tests.rigs.fake_unleash import ADMIN_TOKEN, TOKEN, FakeUnleash
 
@@ -87,6 +89,28 @@ async def test_a_refusal_of_unleash_is_passed_on(
         await api().set_percent("route:catalog", 2500, "production")
     assert words in str(refused.value)
     assert "admin-secret" not in str(refused.value)
+
+
+async def test_a_percentage_that_is_written_and_not_served_is_not_called_done(
+    fake_unleash: FakeUnleash,
+    listening: Listening,
+    connect: Connect,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("flags.unleash.feed.HURRY_SECONDS", 0.2)
+    fake_unleash.answers = {
+        ("GET", SEARCH): FOUND,
+        ("GET", PLACE): {"enabled": True, "strategies": [ROLLOUT]},
+        ("PATCH", f"{PLACE}/strategies/1"): {},
+    }
+    fake_unleash.flag("figway-catalog", percent=5, group="catalog")
+    feed = connect()
+    await listening.until(lambda: listening.percent("catalog") == 5)
+    with pytest.raises(FlagSourceError, match="is written to Unleash, which has not served it"):
+        await feed.set_percent("route:catalog", 2500)
+    fake_unleash.flag("figway-catalog", percent=25, group="catalog")
+    await feed.set_percent("route:catalog", 2500)
+    assert listening.percent("catalog") == 25
 
 
 async def test_without_an_admin_token_it_says_where_to_click(
