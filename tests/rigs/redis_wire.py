@@ -45,6 +45,10 @@ class RedisWire:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    def lead_to(self, port: int) -> None:
+        """New connections go there; those that exist stay where they are."""
+        self._target = port
+
     def cut(self) -> None:
         """Reset all connections there are."""
         for writer in tuple(self._writers):

@@ -273,6 +273,18 @@ async def test_a_subscription_that_answers_pings_but_brings_nothing_is_made_anew
         await until(lambda: other.store.counts.messages == 1)
 
 
+async def test_a_subscription_that_is_never_confirmed_is_made_anew(
+    redis_server: RedisServer,
+) -> None:
+    async with RedisWire(redis_server.port) as wire:
+        wire.deaf = True
+        async with fleet(wire.url, "a", ping=0.05, deaf_after=0.3) as (one,):
+            await until(lambda: wire.subscriptions == 1)
+            # From here on it answers every ping.
+            wire.deaf = False
+            await connected([one])
+
+
 async def test_a_subscription_that_an_operator_kills_is_made_again(
     redis_server: RedisServer,
 ) -> None:

@@ -12,6 +12,7 @@ from flags.shared import SharedStoreError
 from tests.flags.redis.fleet import Replica, change_of, connected, fleet, until
 from tests.rigs.certificates import Authority
 from tests.rigs.redis_server import RedisServer
+from tests.rigs.redis_wire import RedisWire
 
 
 async def told(replica: Replica, state: str, words: str) -> None:
@@ -113,6 +114,24 @@ async def test_a_replica_of_redis_takes_no_writes_and_is_no_proof(
             assert one.store.health.confirmed_at == confirmed
             reader.command("REPLICAOF", "NO", "ONE")
             await connected([one])
+
+
+async def test_an_address_that_leads_to_another_server_by_now_is_asked_again(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    """A name or a virtual address after a failover: old connections still lead to the old one."""
+    with RedisServer(tmp_path) as old:
+        async with RedisWire(old.port) as wire, fleet(wire.url, "a", renew=0.05) as (one,):
+            await connected([one])
+            one.store.register("{}")
+            wire.lead_to(redis_server.port)
+            old.command("REPLICAOF", "127.0.0.1", str(redis_server.port))
+            await until(lambda: redis_server.command("KEYS", "*:leases") != "")
+            await connected([one])
+            state = await one.change(change_of(rollback=True))
+            assert redis_server.command("HGET", "{figway:production}:state", "rev") == str(
+                state.revision
+            )
 
 
 async def test_a_redis_without_memory_is_told_and_takes_the_rollback_later(

@@ -96,6 +96,19 @@ def test_a_message_that_is_known_is_not_told_again() -> None:
     assert not sight.doubtful
 
 
+def test_a_later_revision_of_words_that_are_known_is_taken_over() -> None:
+    server, told = Server(), list[SharedState]()
+    sight = sight_of(told)
+    server.write("all", on=True)
+    read(sight, server)
+    # As a restore does that wrote back what we knew all along.
+    before, later = server.texts["rev"], str(int(server.texts["rev"]) + 1)
+    server.texts["rev"] = later
+    sight.news(before, later, ["rollback:all", server.texts["rollback:all"]])
+    assert sight.agrees(later.encode())
+    assert told[-1].revision == int(later)
+
+
 STEPS = st.sampled_from(["write", "deliver", "lose", "read", "ask", "answer", "poll"])
 
 
