@@ -29,6 +29,10 @@ def verdict(plan: Mapping[str, Any]) -> str:
 
 
 def _lines(plan: Mapping[str, Any]) -> Iterator[str]:
+    if not plan["seconds"]:
+        yield bold(f"rollback of {plan['scope']}")
+        yield verdict(plan)
+        return
     replicas = plan["replicas"]
     whose = replicas[0] if len(replicas) == 1 else f"{len(replicas)} replicas"
     yield bold(f"rollback of {plan['scope']}, by the traffic of the last {plan['seconds']:g} s")
