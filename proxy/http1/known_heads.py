@@ -8,7 +8,7 @@ body, in HTTP/1.1), so the same bytes need not be parsed, sorted and joined agai
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from proxy.http1.fields import Fields
@@ -38,10 +38,10 @@ class KnownHead:
     # See `Request.special_use`; None until somebody asks.
     special_use: str | None = None
     # Fields and cookies that rules asked for; their names come from routes.yaml, so they are few.
-    headers: dict[str, str | None] = field(default_factory=dict)
-    cookies: dict[str, str | None] = field(default_factory=dict)
+    headers: dict[str, str | None] | None = None
+    cookies: dict[str, str | None] | None = None
     # See `RequestFacts.answers`.
-    answers: dict[object, bool] = field(default_factory=dict)
+    answers: dict[object, bool] | None = None
 
 
 class KnownHeads:

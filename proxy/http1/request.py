@@ -151,13 +151,20 @@ class Request:
     def answers(self) -> dict[object, bool] | None:
         """See `RequestFacts.answers`: kept with the head that is known, if it has an identity."""
         known = self.known
-        return known.answers if known is not None and known.device_id else None
+        if known is None or not known.device_id:
+            return None
+        if known.answers is None:
+            known.answers = {}
+        return known.answers
 
     def header(self, name: str) -> str | None:
         """Value of a field by lower-case name; several lines are joined (RFC 9110, 5.3)."""
-        if self.known is None:
+        known = self.known
+        if known is None:
             return self._read_header(name)
-        read = self.known.headers
+        read = known.headers
+        if read is None:
+            read = known.headers = {}
         if name not in read:
             read[name] = self._read_header(name)
         return read[name]
@@ -175,9 +182,12 @@ class Request:
         line = self.cookie_line
         if line is None:
             return None
-        if self.known is None:
+        known = self.known
+        if known is None:
             return read_cookie(line.decode("latin-1"), name)
-        read = self.known.cookies
+        read = known.cookies
+        if read is None:
+            read = known.cookies = {}
         if name not in read:
             read[name] = read_cookie(line.decode("latin-1"), name)
         return read[name]
