@@ -537,7 +537,7 @@ class Journey(Exchange, Asker):
 
     def _account(self) -> None:
         self.generation.wire.in_flight -= 1
-        if self.decision.route.recall_after is not None:
+        if self.generation.recall.journeys:
             self.generation.recall.leave(self)
         if self.copy is not None:
             self.copy.end(self)

@@ -30,40 +30,43 @@ _AT_ONCE: Final = 200
 class Recall:
     """The exchanges of one worker that a rollback may end. Only routes with `on_rollback` join."""
 
-    __slots__ = ("_accounts", "_journeys", "_latest", "_looking", "_wire")
+    __slots__ = ("_accounts", "_latest", "_looking", "_wire", "journeys")
 
     def __init__(self, latest: Latest, wire: Wire, accounts: Accounts) -> None:
         self._latest = latest
         self._wire = wire
         self._accounts = accounts
         # Since when its route is rolled back and its response under way; 0: not both are so.
-        self._journeys: dict[Journey, float] = {}
+        self.journeys: dict[Journey, float] = {}
         # Those that the look at hand has yet to come to.
         self._looking: deque[Journey] = deque()
 
     def join(self, journey: Journey) -> None:
         """Look after an exchange on the new side."""
-        self._journeys[journey] = 0.0
+        self.journeys[journey] = 0.0
 
     def leave(self, journey: Journey) -> None:
         """Forget one that has ended."""
-        self._journeys.pop(journey, None)
+        self.journeys.pop(journey, None)
 
     def look(self) -> None:
         """Begin to look at all of them, a few at a time."""
-        if self._journeys and not self._looking:
-            self._looking.extend(self._journeys)
+        if self.journeys and not self._looking:
+            self._looking.extend(self.journeys)
             asyncio.get_running_loop().call_soon(self._go_on)
 
     def _go_on(self) -> None:
         generation = self._latest.generation
         assert generation is not None  # nobody joins before there is one
-        for _ in range(min(_AT_ONCE, len(self._looking))):
-            journey = self._looking.popleft()
-            if journey in self._journeys:
-                self._look_at(journey, generation)
-        if self._looking:
-            asyncio.get_running_loop().call_soon(self._go_on)
+        try:
+            for _ in range(min(_AT_ONCE, len(self._looking))):
+                journey = self._looking.popleft()
+                if journey in self.journeys:
+                    self._look_at(journey, generation)
+        finally:
+            # One exchange's fault is not the others'.
+            if self._looking:
+                asyncio.get_running_loop().call_soon(self._go_on)
 
     def _look_at(self, journey: Journey, generation: Generation) -> None:
         decision, now = journey.decision, self._wire.now
@@ -74,9 +77,9 @@ class Recall:
             or not journey.head_sent
             or not _rolled_back(decision.route, generation)
         ):
-            self._journeys[journey] = 0.0
+            self.journeys[journey] = 0.0
             return
-        since = self._journeys[journey] = self._journeys[journey] or now
+        since = self.journeys[journey] = self.journeys[journey] or now
         waited = now - since
         if waited >= after:
             kind = _end(journey, long=waited >= (after or GRACE))
@@ -90,12 +93,15 @@ def _end(journey: Journey, *, long: bool) -> str:
     A tunnel and an event stream end so that their clients come again (and reach legacy). Any other
     response ends only when it takes `long`, and its client can see that it is not whole.
     """
+    if journey.error is not None:
+        # It ends already, by this or by another cause.
+        return ""
     if journey.tunnel is not None:
         journey.error = RolledBack
         journey.tunnel.part()
         return "tunnel"
     connection = journey.connection
-    if connection is None or journey.error is not None:
+    if connection is None:
         return ""
     stream = connection.head.is_event_stream()
     if not (stream or long):

@@ -12,7 +12,7 @@ import pytest
 from flags.snapshot import NOTHING_SET, FlagSnapshot
 from proxy import recall, tally
 from proxy.http1 import tunnel
-from proxy.routing.route import Match, PathKind, PathMatch, Route, RouteFile, Upstream
+from proxy.routing.route import Match, PathKind, PathMatch, Pool, Route, RouteFile, Upstream
 from proxy.stages import Side, Stage
 from tests.rigs.raw_client import RawClient
 from tests.rigs.scripted_origin import OK, Conversation, Script, ScriptedOrigin, answer
@@ -170,8 +170,11 @@ def test_a_frame_under_way_is_waited_for(make) -> None:
     client = open_tunnel(wire)
     assert client.read_exactly(3) == frame(b"half")[:3]
     wire.proxy.change(flags=ALL)
+    # Looked at more than once, and counted once.
+    pass_ticks(wire, 2)
     rest.set()
     assert client.read_until_close() == frame(b"half")[3:] + RESTART
+    assert recalled(wire, "tunnel") == 1
 
 
 def test_a_frame_that_never_ends_is_not_waited_for_long(
@@ -230,7 +233,7 @@ def test_drain_waits_and_a_resume_in_time_ends_nothing(make) -> None:
     # A whole drain after the resume.
     pass_ticks(wire, 6)
     assert gauge(wire, tally.TUNNELS) == 1
-    assert wire.proxy.ask(lambda: list(held._journeys.values())) == [0.0]
+    assert wire.proxy.ask(lambda: list(held.journeys.values())) == [0.0]
     wire.proxy.change(flags=ALL)
     assert client.read_exactly(4) == RESTART
 
@@ -311,6 +314,37 @@ def test_an_event_stream_that_begins_after_the_rollback_ends_too(make) -> None:
         begin.set()
         client.read_until(FIRST)
         assert client.read_exactly(len(LAST)) == LAST
+
+
+def test_a_request_that_moves_to_another_table_while_it_waits_is_forgotten_when_it_ends(
+    make, legacy: ScriptedOrigin
+) -> None:
+    busy = threading.Event()
+
+    def script(conversation: Conversation) -> None:
+        conversation.read_request()
+        assert busy.wait(20)
+        conversation.send(OK)
+        conversation.wait_until_left()
+
+    wire = make(script, 0.0)
+    routes = wire.proxy._routes
+    one = replace(routes.upstreams[1], pool=Pool(connections=1))
+    wire.proxy.change(routes=replace(routes, upstreams=(routes.upstreams[0], one)))
+    with wire.client() as first, wire.client() as second:
+        first.send(get(b"/first"))
+        wire.origin.wait_for_requests(1)
+        second.send(get(b"/second"))
+        while wire.proxy.ask(lambda: len(wire.proxy.worker.recall.journeys)) < 2:
+            pass
+        # It waits for the only connection, and the table in which it gets it has no such key.
+        plain = replace(routes.routes[0], recall_after=None, stage=Stage.LEGACY)
+        wire.proxy.change(routes=replace(routes, routes=(plain, routes.routes[1])))
+        busy.set()
+        assert first.read_response().status == 200
+        assert second.read_response().status == 200
+    assert legacy.targets == [b"/second"]
+    assert wire.proxy.ask(lambda: len(wire.proxy.worker.recall.journeys)) == 0
 
 
 def test_a_short_response_is_not_cut(make) -> None:
