@@ -267,6 +267,7 @@ class UnleashFeed:
             self._spawn(self._report(self._reporter, client), "unleash-report")
         while True:
             self._wake.clear()
+            began = time.monotonic()
             try:
                 await self._look(client)
             except Exception as error:  # noqa: BLE001 - a defect may not end the polling in silence
@@ -278,6 +279,7 @@ class UnleashFeed:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._pause()):
                     await self._wake.wait()
+            await asyncio.sleep(self._pace.rest(time.monotonic(), began=began))
 
     async def _look(self, client: Client) -> None:
         now = time.monotonic()

@@ -10,6 +10,8 @@ JITTER: Final = 0.2
 # After a word that Unleash has changed: it serves the change on a tick of one second.
 HURRY_SECONDS: Final = 3.0
 HURRY_STEPS: Final = (0.03, 0.06, 0.12, 0.2, 0.3)
+# Between the beginnings of two fetches, however many calls of the webhook come.
+CLOSEST: Final = HURRY_STEPS[0]
 # Refused credentials do not mend themselves from one second to the next.
 REFUSED_FACTOR: Final = 3.0
 
@@ -41,6 +43,10 @@ class Pace:
             return pause
         self._awaited = 0
         return self.spread(self._poll) * (REFUSED_FACTOR if refused else 1.0)
+
+    def rest(self, now: float, *, began: float) -> float:
+        """How long to wait although there is a word of a change; `began` is the last fetch's."""
+        return max(0.0, began + CLOSEST - now)
 
     def in_a_hurry(self, now: float) -> bool:
         """Whether a change that was told of may still be on its way."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flags.unleash.pace import HURRY_SECONDS, HURRY_STEPS, JITTER, Pace
+from flags.unleash.pace import CLOSEST, HURRY_SECONDS, HURRY_STEPS, JITTER, Pace
 
 
 def paused(pace: Pace, now: float, *, seen: int = 0, refused: bool = False) -> float:
@@ -49,6 +50,15 @@ def test_what_never_comes_is_not_waited_for_in_a_hurry_for_ever() -> None:
 def test_refused_credentials_are_tried_less_often() -> None:
     pace = Pace(5.0, spread=lambda: 1.0)
     assert paused(pace, 0.0, refused=True) > 5.0
+
+
+def test_a_flood_of_words_does_not_make_a_flood_of_fetches() -> None:
+    pace = Pace(5.0)
+    assert pace.rest(100.0, began=100.0) == pytest.approx(CLOSEST)
+    assert pace.rest(100.0 + CLOSEST / 2, began=100.0) == pytest.approx(CLOSEST / 2)
+    # The first word after a while is followed at once.
+    assert pace.rest(100.1 + CLOSEST, began=100.0) == 0.0
+    assert pace.rest(900.0, began=100.0) == 0.0
 
 
 @given(st.floats(0.01, 3600))
