@@ -24,6 +24,8 @@ from proxy.cli.output import Failure
 _AT_ONCE = 32
 # Beyond the wait for acks: connecting, and a store that is asked in vain.
 _GRACE_SECONDS = 5.0
+# A machine that is silent in the store is most likely dead.
+UNHEARD_SECONDS = 3.0
 
 
 def change(args: argparse.Namespace, path: str, body: dict[str, object]) -> Any:
@@ -38,9 +40,10 @@ def change(args: argparse.Namespace, path: str, body: dict[str, object]) -> Any:
         if not known:
             raise
         return _without_the_first(args, path, body, known, failure)
-    if answer["fleet"]["state"] != "unreachable":
-        return answer
     asked = {_address(args)}
+    if answer["fleet"]["state"] != "unreachable":
+        unheard = answer["fleet"]["peers"]
+        return answer if not unheard else _with_the_unheard(args, path, body, answer, unheard)
     return _joined(
         answer, _ask_all(args, path, body, _known(args, answer["fleet"]["peers"]), asked)
     )
@@ -60,6 +63,25 @@ def _without_the_first(
         raise failure
     word = {"replica": _address(args), "boot": "", "state": "unreachable", "detail": str(failure)}
     return _joined({**whole, "replicas": [{**word, "ms": 0.0, "applied_ms": 0.0}]}, answers)
+
+
+def _with_the_unheard(
+    args: argparse.Namespace,
+    path: str,
+    body: dict[str, object],
+    answer: dict[str, Any],
+    unheard: list[str],
+) -> Any:
+    """Ask those who are silent in the store: whoever answers serves clients all the same."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        found = pool.map(lambda peer: _ask(args, path, body, peer, UNHEARD_SECONDS), unheard)
+        answers = dict(zip(unheard, found, strict=True))
+    there = {peer: each for peer, each in answers.items() if not _is_dead(each)}
+    return _joined(answer, there)
+
+
+def _is_dead(answer: object) -> bool:
+    return isinstance(answer, client.Unreachable)
 
 
 def _ask_all(
@@ -89,12 +111,18 @@ def _ask_all(
     return answers
 
 
-def _ask(args: argparse.Namespace, path: str, body: dict[str, object], peer: str) -> Any:
+def _ask(
+    args: argparse.Namespace,
+    path: str,
+    body: dict[str, object],
+    peer: str,
+    timeout: float = 0.0,
+) -> Any:
     there = argparse.Namespace(**{**vars(args), "admin": peer})
     began = time.perf_counter()
     try:
-        timeout = float(args.wait) + _GRACE_SECONDS
-        answer = client.ask(there, "POST", path, body, timeout=timeout)
+        patience = timeout or float(args.wait) + _GRACE_SECONDS
+        answer = client.ask(there, "POST", path, body, timeout=patience)
     except Failure as failure:
         return failure
     return {**answer, "asked_ms": round((time.perf_counter() - began) * 1000, 3)}

@@ -83,6 +83,8 @@ class Fleet:
         self._started = time.monotonic()
         self._registered = ""
         self._serving = False
+        # A task that is cancelled in the moment in which what it waits for is done goes on.
+        self._closed = False
         # Set once the store has said what it holds, or that it cannot.
         self.answered = asyncio.Event()
         self.applied = 0
@@ -122,13 +124,18 @@ class Fleet:
             self._begin(work(), f"fleet {name}")
 
     async def close(self) -> None:
-        """Stop; the lease runs out by itself."""
+        """Stop, and give the lease back."""
+        self._closed = True
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._store.close()
 
     def _begin(self, work: Coroutine[object, object, object], name: str) -> None:
+        if self._closed:
+            work.close()
+            return
+
         async def logged() -> None:
             try:
                 await work
@@ -202,7 +209,7 @@ class Fleet:
 
     async def _keep_latest(self) -> None:
         """Keep what was heard. A disk that is slower than the fleet keeps the newest only."""
-        while True:
+        while not self._closed:
             await self._unkept.wait()
             self._unkept.clear()
             await self._keep()
@@ -234,11 +241,11 @@ class Fleet:
 
     async def _acknowledge(self) -> None:
         """Confirm the newest revision as soon as every live worker uses it."""
-        while True:
+        while not self._closed:
             await self._news.wait()
             self._news.clear()
             revision, publication, began = self._heard, self._published, self._heard_at
-            while not self._news.is_set():
+            while not self._news.is_set() and not self._closed:
                 if not (await self._publisher.used(publication)).missing:
                     self._acknowledged(revision, (time.perf_counter() - began) * 1000)
                     break
@@ -379,7 +386,7 @@ class Fleet:
         self._register()
         own = self._facts().boot
         pause = ASK_SECONDS
-        while not any(replica.facts.boot == own for replica in self.replicas):
+        while not (self._closed or any(r.facts.boot == own for r in self.replicas)):
             await asyncio.sleep(pause)
             pause = min(pause * 2, LOOK_SECONDS)
             await self.look_soon()
@@ -392,7 +399,7 @@ class Fleet:
                 await self.look(LOOK_PATIENCE)
 
     async def _look_regularly(self) -> None:
-        while True:
+        while not self._closed:
             self._register()
             if self.health.state not in _FAILING:
                 with contextlib.suppress(SharedStoreError):

@@ -65,6 +65,7 @@ class Outside:
         self._log = log
         self._tasks: set[asyncio.Task[None]] = set()
         self._staleness = FRESH
+        self._closed = False
         # Who can serve while this replica is stale; empty: nobody, or it is not.
         self.fresh_peer = ""
         self._peers_kept: tuple[str, ...] = ()
@@ -172,6 +173,7 @@ class Outside:
 
     async def close(self) -> None:
         """Let go of everything."""
+        self._closed = True
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -268,7 +270,7 @@ class Outside:
         return self.plane.flags.provider.value
 
     async def _look_regularly(self) -> None:
-        while True:
+        while not self._closed:
             self._look_at_the_age()
             await self._look_for_a_fresh_peer()
             await asyncio.sleep(LOOK_SECONDS)

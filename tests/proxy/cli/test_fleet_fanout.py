@@ -115,13 +115,11 @@ def dead() -> str:
     return f"http://127.0.0.1:{port}"
 
 
-def test_while_the_store_works_nobody_else_is_asked(
+def test_while_the_store_works_it_tells_the_others_and_they_are_named(
     start: Callable[..., Replica], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    other = start("b")
-    first = start("a", state="shared", peers=[other.url], others=["b"])
+    first = start("a", state="shared", others=["b"])
     assert roll_back(first.url) == 0
-    assert other.asked == []
     out = capsys.readouterr().out
     assert "rolled back route:a: 2 replicas confirmed in 2.0 ms" in out
     assert "\n  b: 2.0 ms\n" in out
@@ -230,3 +228,16 @@ def test_a_peer_that_reaches_the_store_speaks_for_those_who_confirmed_there(
     other = start("b", state="shared", others=["c"])
     assert roll_back(start("a", peers=[other.url]).url, "--json") == 0
     assert words(capsys.readouterr().out) == dict.fromkeys("abc", "applied")
+
+
+def test_a_replica_that_is_silent_in_the_store_is_asked_and_left_out_if_it_is_dead(
+    start: Callable[..., Replica], capsys: pytest.CaptureFixture[str]
+) -> None:
+    cut_off = start("c")
+    first = start("a", state="shared", others=["b"], peers=[cut_off.url, dead()])
+    assert roll_back(first.url, "--json") == 0
+    assert len(cut_off.asked) == 1
+    assert words(capsys.readouterr().out) == dict.fromkeys("abc", "applied")
+    cut_off.confirmed = False
+    assert roll_back(first.url) == 1
+    assert "c: NOT confirmed" in capsys.readouterr().out

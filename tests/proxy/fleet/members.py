@@ -121,6 +121,7 @@ async def member(
         return Facts(
             replica=name,
             boot=store.boot,
+            admin=f"http://{name}:9900",
             config=found.config,
             applied=found.fleet.applied,
             holds=tuple(f"{hold.scope} by {hold.source}" for hold in switches.holds),

@@ -101,6 +101,14 @@ async def test_a_replica_whose_lease_ends_meanwhile_is_not_waited_for(
     assert "unconfirmed" not in states(done).values()
 
 
+async def test_one_that_left_without_a_word_is_named_so_that_it_can_be_asked_directly(
+    fleet: list[Member], sea: Sea
+) -> None:
+    assert (await roll_back(fleet[0])).fleet.peers == ()
+    sea.gone.add(fleet[1].store.boot)
+    assert (await roll_back(fleet[0])).fleet.peers == ("http://b:9900",)
+
+
 async def test_without_the_store_a_rollback_holds_here_and_is_asserted_later(
     fleet: list[Member], sea: Sea
 ) -> None:
