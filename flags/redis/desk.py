@@ -166,7 +166,7 @@ class Desk:
         command = ("EVAL", RESTORE, 1, keys.state, *told)
         ((written, answer),) = await self._lines.ask(command, within=self._settings.answer_within)
         self._counts.restored += written
-        self._sight.whole(texts_of(answer), heard=heard)
+        self._sight.besides(texts_of(answer), heard=heard)
         if self._sight.doubtful:
             self._look_now()
         return True

@@ -172,9 +172,10 @@ class Lines:
         return self._target
 
     async def aim(self, target: Target | None) -> None:
-        """Lead to this server from now on; the lines to another one are dropped."""
-        if target == self._target and target is not None:
-            return
+        """Lead to this server from now on.
+
+        What is idle is dropped: its address may have led to another server when it was opened.
+        """
         self._target = target
         await self._drop_idle()
         if target is None:

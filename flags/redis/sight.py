@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from flags.redis.counts import RedisCounts
-from flags.redis.words import NO_FIELDS, REVISION, Fields, read_fields, with_news
+from flags.redis.words import NO_FIELDS, REVISION, Fields, missing, read_fields, with_news
 from flags.shared import SharedState
 
 
@@ -24,12 +24,29 @@ class Sight:
         self.doubtful = True
         # The newest revision that a message brought.
         self.told = 0
-        # Messages so far, so that a read knows whether one came in between.
+        # Messages and answers to writes so far, so that a read knows whether one came in between.
         self.heard = 0
 
     def agrees(self, revision: bytes | None) -> bool:
         """Whether this is the revision of what is in sight."""
         return self.open and (revision or b"").decode() == self.fields.texts.get(REVISION, "")
+
+    def falls_back(self, answer: Mapping[str, str]) -> bool:
+        """Whether a read lacks what is in sight, or holds an older word of it."""
+        return bool(missing(self.fields.state, read_fields(answer)))
+
+    def besides(self, answer: Mapping[str, str], *, heard: int) -> None:
+        """Everything the hash holds, as a connection says that may lead to another server.
+
+        What it lacks is not taken for lost, and is looked for.
+        """
+        if self.falls_back(answer):
+            self._see(with_news(self.fields, answer, read_fields(answer).revision))
+            self.doubtful = True
+        else:
+            self.whole(answer, heard=heard)
+        # A read that was asked for before may be answered after.
+        self.heard += 1
 
     def whole(self, answer: Mapping[str, str], *, heard: int) -> None:
         """Everything the hash holds; `heard` is what `heard` was when it was asked for."""

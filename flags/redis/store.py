@@ -168,7 +168,7 @@ class RedisStore:
         self._health.writing(None)
         self.counts.audit_failures += bool(trouble)
         texts = texts_of(answer)
-        self._sight.whole(texts, heard=heard)
+        self._sight.besides(texts, heard=heard)
         if self._sight.doubtful:
             self._watch.look_now()
         return merge(read_fields(texts).state, self._sight.fields.state)

@@ -81,6 +81,8 @@ class Watch:
         self.clock = StoreClock()
         self._look = asyncio.Event()
         self._elsewhere = False
+        # The connection is new, so it leads where the address leads now.
+        self._fresh = True
         # A revision that the poll found; the subscription must have told it by the next one.
         self._unheard = 0
 
@@ -111,7 +113,7 @@ class Watch:
             pause = min(pause * 2, self._settings.longest_pause)
 
     async def _once(self) -> None:
-        self._elsewhere = False
+        self._fresh = True
         target = await self._find()
         line = Line(target, self._name)
         try:
@@ -142,7 +144,9 @@ class Watch:
         except TimeoutError:
             raise down(line.target.shown, "does not answer in time") from None
         await self._poll(line)
-        moved = self._lines.target != line.target
+        self._fresh = False
+        moved = self._elsewhere or self._lines.target != line.target
+        self._elsewhere = False
         await self._lines.aim(line.target)
         if moved or self._ear.task is None:
             self._unheard = 0
@@ -201,7 +205,12 @@ class Watch:
         heard = self._sight.heard
         texts, _ = await self._ask(line, ("HGETALL", state), ("TIME",))
         self._counts.whole_reads += 1
-        self._sight.whole(texts_of(texts), heard=heard)
+        read = texts_of(texts)
+        if not self._fresh and heard == self._sight.heard and self._sight.falls_back(read):
+            # Something was lost, or the others lead to another server than this connection.
+            self.look_elsewhere()
+            return
+        self._sight.whole(read, heard=heard)
         self._seen(None if self._sight.doubtful else asked)
         if self._sight.doubtful:
             self._look.set()

@@ -140,6 +140,40 @@ async def test_a_write_lost_in_a_failover_comes_back_beside_what_came_after_it(
         await until(lambda: set(one.held.marks) == set(other.held.marks) == routes)
 
 
+async def test_of_two_servers_behind_one_address_the_one_for_new_connections_is_believed(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    """A failover of a virtual address whose old server lives on, and still takes writes."""
+    with RedisServer(tmp_path) as old:
+        async with (
+            RedisWire(old.port) as wire,
+            fleet(wire.url, "a") as (one,),
+            fleet(redis_server.url, "b") as (other,),
+        ):
+            await connected([one, other])
+            wire.lead_to(redis_server.port)
+            # The first write needs a connection, and so comes to the new one.
+            state = await one.change(change_of(rollback=True))
+            await until(lambda: other.held == state)
+            after = await other.change(change_of("route:x", rollback=True))
+            await until(lambda: one.held == after)
+            await until(lambda: one.store.counts.connects > 1)
+            again = await other.change(change_of("route:x", rollback=False))
+            await until(lambda: one.held == again)
+            await connected([one])
+            assert old.command("EXISTS", STATE) == "0"
+
+
+async def test_a_storm_of_ones_own_writes_is_no_loss(redis_server: RedisServer) -> None:
+    async with fleet(redis_server.url, "a", "b", poll=0.005, whole_read=0.01) as replicas:
+        await connected(replicas)
+        for turn in range(200):
+            await replicas[turn % 2].change(change_of(rollback=turn % 3 == 0))
+        assert [each.store.counts.connects for each in replicas] == [1, 1]
+        assert [each.store.counts.restored for each in replicas] == [0, 0]
+        await all_agree(replicas)
+
+
 async def test_a_word_nobody_can_read_is_told_while_nobody_knows_better(
     redis_server: RedisServer,
 ) -> None:

@@ -124,6 +124,7 @@ async def test_an_address_that_leads_to_another_server_by_now_is_asked_again(
         async with RedisWire(old.port) as wire, fleet(wire.url, "a", renew=0.05) as (one,):
             await connected([one])
             one.store.register("{}")
+            await until(lambda: old.command("KEYS", "*:leases") != "")
             wire.lead_to(redis_server.port)
             # It never gets to its master: loading from there would end our connections.
             old.command("REPLICAOF", "127.0.0.1", "9")
