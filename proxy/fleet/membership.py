@@ -34,6 +34,8 @@ from proxy.supervision.switches import Switches
 LOOK_SECONDS = 1.0
 # How long the store may take for one question.
 ANSWER_SECONDS = 2.0
+# How long it may take for a change, before every replica is to be asked by itself.
+WRITE_SECONDS = 1.0
 # While acks are waited for: how often the store is asked for those that nobody told us of.
 ASK_SECONDS = 0.05
 # How long a status may wait for the registry.
@@ -320,7 +322,7 @@ class Fleet:
     async def _write(self, change: SharedChange, patience: float) -> SharedState:
         if self.health.state in _FAILING:
             raise SharedStoreError(self.health.detail or f"the store is {self.health.state}")
-        return await self._store.write(change, min(patience, ANSWER_SECONDS))
+        return await self._store.write(change, min(patience, WRITE_SECONDS))
 
     async def wait(self, revision: int, *, began: float, patience: float) -> tuple[ReplicaAck, ...]:
         """Wait for every live replica to confirm a revision."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from proxy.fleet.acks import ReplicaAck
 
@@ -31,6 +31,15 @@ class Spread:
 
     reach: Reach
     replicas: tuple[ReplicaAck, ...] = ()
+
+    def confirmed_here(self, ms: float) -> Spread:
+        """The same, where only this replica was told: its workers needed that many milliseconds.
+
+        How long the store was asked in vain says nothing of them.
+        """
+        if self.reach.state != "unreachable":
+            return self
+        return replace(self, replicas=tuple(replace(ack, ms=ms) for ack in self.replicas))
 
     @property
     def missing(self) -> tuple[str, ...]:

@@ -103,6 +103,7 @@ class Rollbacks:
             revision=confirmed.revision,
         )
         fleet = self._alone if spreading is None else await spreading
+        fleet = fleet.confirmed_here(confirmed.ms)
         after = self.state_of(scope)
         entry = done(
             actor, "rollback", scope, reason, before, after, confirmed, replicas=fleet.acks
@@ -169,6 +170,7 @@ class Rollbacks:
             shared = _change(scope, mark.revision, actor, reason, told, on=False)
             fleet = await self.fleet.spread(shared, began=started, patience=patience)
         confirmed = await self._publisher.confirmed(publication, patience)
+        fleet = fleet.confirmed_here(confirmed.ms)
         if switches.latch != resumed.latch:
             # Something was heard while the disk was busy, and kept without this resume.
             await self._journal.keep_latch(patience)

@@ -116,6 +116,7 @@ async def test_without_the_store_a_rollback_holds_here_and_is_asserted_later(
     done = await roll_back(fleet[0])
     assert (done.fleet.state, done.fleet.detail) == ("unreachable", "Redis is down")
     assert states(done) == {"a": "applied"}
+    assert done.replicas[0].ms == 1.0, "what its workers needed"
     assert any("Redis is down" in warning for warning in done.warnings)
     assert [each.rolled_back for each in fleet] == [True, False, False]
     sea.heal(forgets=True)
