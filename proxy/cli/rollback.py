@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
@@ -76,11 +77,10 @@ def _tell_plan(args: argparse.Namespace) -> int:
 
 def _foretell(args: argparse.Namespace) -> None:
     """Say what legacy will get. No plan stops a rollback, and none is waited for long."""
-    try:
+    # Another version, an answer that never comes, a terminal that is gone: the rollback goes on.
+    with suppress(Failure, OSError, LookupError, TypeError):
         plan = client.ask(
             args, "GET", f"/api/v1/plan?scope={args.scope}", timeout=_FORETELL_SECONDS
         )
-    except Failure:
-        return
-    # Where JSON is wanted, stdout holds one value only.
-    print(plan_text.verdict(plan), file=sys.stderr if args.json else sys.stdout, flush=True)
+        # Where JSON is wanted, stdout holds one value only.
+        print(plan_text.verdict(plan), file=sys.stderr if args.json else sys.stdout, flush=True)
