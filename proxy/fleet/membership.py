@@ -23,6 +23,7 @@ from flags.shared import (
     StoreHealth,
 )
 from proxy.fleet.acks import AckBook, ReplicaAck
+from proxy.fleet.collecting import ASK_SECONDS, Collector
 from proxy.fleet.divergence import Difference, Watchdog
 from proxy.fleet.replica import Facts, Replica, read, told, told_of
 from proxy.fleet.spread import Reach, Spread
@@ -36,8 +37,6 @@ LOOK_SECONDS = 1.0
 ANSWER_SECONDS = 2.0
 # How long it may take for a change, before every replica is to be asked by itself.
 WRITE_SECONDS = 1.0
-# While acks are waited for: how often the store is asked for those that nobody told us of.
-ASK_SECONDS = 0.05
 # How long a status may wait for the registry.
 LOOK_PATIENCE = 0.5
 # What a replica that has joined asks the others to look at.
@@ -74,6 +73,7 @@ class Fleet:
         self._watchdog = Watchdog(diverged_after)
         self._log = log
         self._book = AckBook()
+        self._collector = Collector(store=store, book=self._book, live=self._live, own=facts)
         self._tasks: set[asyncio.Task[None]] = set()
         self._news = asyncio.Event()
         self._unkept = asyncio.Event()
@@ -284,7 +284,7 @@ class Fleet:
         mark, share = state.marks.get(change.scope), state.shares.get(change.scope)
         said = [word.revision for word in (mark, share) if word is not None]
         revision = max(said, default=state.revision)
-        replicas = await self._collect(revision, began, patience)
+        replicas = await self._collector.collect(revision, began, patience)
         reach = Reach(state="shared", revision=revision, ms=ms, peers=self._unheard)
         return Spread(reach=reach, replicas=replicas)
 
@@ -326,52 +326,12 @@ class Fleet:
 
     async def wait(self, revision: int, *, began: float, patience: float) -> tuple[ReplicaAck, ...]:
         """Wait for every live replica to confirm a revision."""
-        return await self._collect(revision, began, patience)
+        return await self._collector.collect(revision, began, patience)
 
-    async def _collect(
-        self, revision: int, began: float, patience: float
-    ) -> tuple[ReplicaAck, ...]:
-        """Wait until every replica that lives has confirmed, at most `patience` seconds."""
-        end = time.perf_counter() + patience
-        heard = asyncio.Event()
-        stop = self._book.wake(heard.set)
-        live, own = await self._live(end), self._facts()
-        live.setdefault(own.boot, own.replica)
-        everyone = dict(live)
-        try:
-            while True:
-                heard.clear()
-                confirmed = self._book.confirmed(revision)
-                everyone |= {boot: name for boot, name in confirmed.items() if boot in live}
-                left = end - time.perf_counter()
-                if not live.keys() - confirmed.keys() or left <= 0:
-                    break
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(heard.wait(), min(ASK_SECONDS, left))
-                    continue
-                await self._ask_for_acks(revision)
-                # A replica that ended meanwhile cannot confirm, and decides nothing any more.
-                live = {**await self._live(end), own.boot: own.replica}
-                everyone |= live
-        finally:
-            stop()
-        found = (self._book.of(name, boot, revision, began) for boot, name in everyone.items())
-        return tuple(
-            sorted(
-                (_gone(ack) if ack.boot not in live else ack for ack in found),
-                key=lambda ack: (ack.replica, ack.boot),
-            )
-        )
-
-    async def _ask_for_acks(self, revision: int) -> None:
-        with contextlib.suppress(SharedStoreError):
-            for ack in await self._store.acks(revision, ANSWER_SECONDS):
-                self._book.hear(ack)
-
-    async def _live(self, end: float) -> dict[str, str]:
+    async def _live(self, patience: float) -> dict[str, str]:
         """Boot to name of every replica whose lease lasts; else what was known."""
         with contextlib.suppress(SharedStoreError):
-            await self.look(min(max(end - time.perf_counter(), 0.05), ANSWER_SECONDS))
+            await self.look(min(patience, ANSWER_SECONDS))
         return {r.facts.boot: r.facts.replica for r in self.replicas if r.live}
 
     # Looking at the others.
@@ -453,12 +413,6 @@ class Fleet:
 
 def _nobody_told(_: tuple[Move, ...], __: SharedState) -> None:
     """Take the place of a listener that is not there yet."""
-
-
-def _gone(ack: ReplicaAck) -> ReplicaAck:
-    if ack.state == "applied":
-        return ack
-    return ReplicaAck(replica=ack.replica, boot=ack.boot, state="gone")
 
 
 def _nobody(_: tuple[Replica, ...]) -> None:
