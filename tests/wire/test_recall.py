@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -13,8 +14,10 @@ from flags.snapshot import NOTHING_SET, FlagSnapshot
 from proxy import recall, tally
 from proxy.http1 import tunnel
 from proxy.routing.route import Match, PathKind, PathMatch, Pool, Route, RouteFile, Upstream
+from proxy.shadow_policy import DispatchAt, ShadowPolicy
 from proxy.stages import Side, Stage
 from tests.rigs.raw_client import RawClient
+from tests.rigs.scripted_observer import ScriptedObserver
 from tests.rigs.scripted_origin import OK, Conversation, Script, ScriptedOrigin, answer
 from tests.rigs.worker_thread import CATCH_ALL
 from tests.wire.conftest import TIMEOUTS, MakeWire, Wire
@@ -48,7 +51,7 @@ def legacy() -> Iterator[ScriptedOrigin]:
 def make(make_wire: MakeWire, legacy: ScriptedOrigin) -> object:
     """Make a proxy whose only route with a new side is live there."""
 
-    def made(script: Script, after: float | None, **route: object) -> Wire:
+    def made(script: Script, after: float | None, *, observer: str = "", **route: object) -> Wire:
         def routes(new: ScriptedOrigin) -> RouteFile:
             live = Route(
                 id="live",
@@ -77,7 +80,7 @@ def make(make_wire: MakeWire, legacy: ScriptedOrigin) -> object:
                 revision="test",
             )
 
-        return make_wire(script, routes=routes)
+        return make_wire(script, routes=routes, observer=observer)
 
     return made
 
@@ -295,6 +298,25 @@ def test_close_ends_an_event_stream_whole_and_its_connection_goes_on(
     assert wire.origin.conversations[0].left.wait(20)
     assert recalled(wire, "stream") == 1
     assert gauge(wire, tally.IN_FLIGHT) == 0
+
+
+def test_the_copy_of_a_recalled_response_is_given_up_with_its_reason(make, tmp_path: Path) -> None:
+    with ScriptedObserver(tmp_path / "observer") as observer:
+        wire = make(
+            streams(EVENTS, FIRST),
+            0.0,
+            observer=str(observer.path),
+            shadow=ShadowPolicy(sample=1.0, dispatch=DispatchAt.AFTER_RESPONSE),
+        )
+        observer.wait_for(lambda: observer.connections > 0)
+        with wire.client() as client:
+            client.send(get(b"/events"))
+            client.read_until(FIRST)
+            wire.proxy.change(flags=ALL)
+            assert client.read_exactly(len(LAST)) == LAST
+        series = wire.proxy.ask(wire.proxy.worker.snapshot).series
+        drops = {s.labels: s.value for s in series if s.metric == tally.SHADOW_DROPS.name}
+        assert drops == {("live", "aborted", "rollback"): 1}
 
 
 def test_an_event_stream_that_begins_after_the_rollback_ends_too(make) -> None:
