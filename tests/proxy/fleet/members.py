@@ -92,6 +92,12 @@ class Member:
         return bool(self.workers.told) and self.workers.told[-1].flags.rollback_all
 
 
+def kept(one: Member) -> str:
+    """The latch of a replica as it stands on disk."""
+    path = one.directory.path / "rollback-latch.json"
+    return path.read_text() if path.exists() else ""
+
+
 @asynccontextmanager
 async def member(
     folder: Path, sea: Sea, name: str, *, boot: str = "", cooldown: float = 0.0

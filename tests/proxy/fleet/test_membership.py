@@ -16,7 +16,7 @@ from proxy.fleet import membership
 from proxy.fleet.acks import AckBook
 from proxy.supervision.audit import Actor
 from proxy.supervision.change import Change, Refusal, Refused
-from tests.proxy.fleet.members import ANN, Member, member, until
+from tests.proxy.fleet.members import ANN, Member, kept, member, until
 from tests.proxy.fleet.memory_store import Sea
 
 
@@ -71,8 +71,7 @@ async def test_what_was_heard_is_kept_for_a_start_without_the_store(
 ) -> None:
     await roll_back(fleet[0], "route:product")
     for each in fleet:
-        kept = each.directory.path / "rollback-latch.json"
-        await until(lambda kept=kept: "INC-42" in kept.read_text())
+        await until(lambda each=each: "INC-42" in kept(each))
 
 
 async def test_a_replica_that_cannot_confirm_is_named_and_confirms_later(
