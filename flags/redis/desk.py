@@ -94,8 +94,8 @@ class Desk:
         while True:
             await self._wait()
             asked, fault = await self._do(duties)
-            # Who asked nothing has learnt nothing.
-            if asked or fault is not None:
+            # Who asked nothing has not learnt that writes are taken again.
+            if asked or fault is not None or not self._health.refusing:
                 self._health.writing(fault)
             if fault is None:
                 pause = self._settings.pause

@@ -34,6 +34,11 @@ class Health:
         """Whether writes are refused by a server that is not the right one."""
         return self._writing is not None and self._writing.elsewhere
 
+    @property
+    def refusing(self) -> bool:
+        """Whether the last write was refused, by a server that would refuse it again."""
+        return self._writing is not None and self._writing.final
+
     def reading(self, fault: Fault) -> None:
         """Why nothing can be read; `seen` ends it."""
         self._reading = fault

@@ -25,17 +25,20 @@ class Chaos:
         self._server, self._wires, self._rng = server, wires, rng
         self._frozen = False
 
-    def harm(self) -> None:
+    async def harm(self) -> None:
         """One more thing goes wrong, or is mended."""
-        self._rng.choice(
-            (self._restart, self._freeze, self._forget, self._cut, self._deaf, self._mend)
-        )()
+        of_the_server = (self._restart, self._freeze, self._forget)
+        harm = self._rng.choice((*of_the_server, self._cut, self._deaf, self._mend))
+        if harm in of_the_server:
+            await asyncio.to_thread(harm)
+        else:
+            harm()
 
-    def end(self) -> None:
+    async def end(self) -> None:
         """Mend everything."""
         self._thaw()
         if self._server.child is None:
-            self._server.start()
+            await asyncio.to_thread(self._server.start)
         self._mend()
 
     def _thaw(self) -> None:
@@ -103,14 +106,14 @@ async def test_whatever_happens_to_redis_all_agree_on_the_newest_words_in_the_en
         chaos = Chaos(redis_server, wires, rng)
         for _ in range(STEPS):
             if rng.random() < 0.4:
-                await asyncio.to_thread(chaos.harm)
+                await chaos.harm()
             await asyncio.gather(*(say(each, rng) for each in replicas if rng.random() < 0.5))
             for each in replicas:
                 forward(each, seen)
         everything = NOTHING_SHARED
         for each in replicas:
             everything = merge(everything, each.held)
-        await asyncio.to_thread(chaos.end)
+        await chaos.end()
         await connected(replicas)
         # A write that nobody waits for any more may still have been made: then it is newer.
         await until(lambda: all(words(each.held) == words(replicas[0].held) for each in replicas))

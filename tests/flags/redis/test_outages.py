@@ -242,6 +242,22 @@ async def test_a_write_that_redis_reads_too_late_is_not_made(redis_server: Redis
         assert set(state.marks) == {"route:x", "route:y"}
 
 
+async def test_an_outage_that_only_a_write_met_is_over_when_redis_is_back(
+    redis_server: RedisServer,
+) -> None:
+    async with fleet(redis_server.url, "a", "b", renew=0.05, answer_within=0.2) as (one, other):
+        await connected([one, other])
+        redis_server.freeze()
+        try:
+            await one.roll_back()
+            await until(lambda: one.health.state == "down")
+        finally:
+            redis_server.thaw()
+        # Somebody else writes it back, so that there is nothing left to say.
+        other.on_state(one.held)
+        await connected([one, other])
+
+
 async def test_a_pause_of_redis_is_told_as_slowness(redis_server: RedisServer) -> None:
     async with fleet(redis_server.url, "a", slow_after=0.1) as (one,):
         await connected([one])
