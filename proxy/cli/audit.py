@@ -109,18 +109,20 @@ def _verified(args: argparse.Namespace) -> dict[str, Any]:
     if not args.files:
         answer: dict[str, Any] = client.ask(args, "GET", "/api/v1/audit/verify")
         return answer
-    from proxy.supervision.audit_files import HEAD, AuditFileError, head_of, verify
+    from proxy.supervision import audit_head
+    from proxy.supervision.audit_files import AuditFileError, verify
 
-    anchors = {}
-    folders = [Path(name) for name in args.files if Path(name).is_dir()]
-    for folder in folders:
-        head = head_of(folder)
+    anchors, ends = {}, []
+    for folder in (Path(name) for name in args.files if Path(name).is_dir()):
+        head = audit_head.read(folder)
         if head is not None:
-            anchors[str(folder / HEAD)] = head
+            anchors[str(folder / audit_head.HEAD)] = head.last
+            ends.append(head.pending)
     if args.anchor:
         anchors["--anchor"] = args.anchor
+    end = max(ends, key=lambda link: link.seq) if ends else None
     try:
-        verified = verify(_named(args.files), anchors)
+        verified = verify(_named(args.files), anchors, end=lambda: end)
     except AuditFileError as error:
         raise Failure(UNUSABLE, str(error)) from None
     return {"sound": not verified.findings, **asdict(verified), "owed": 0}

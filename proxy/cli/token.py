@@ -29,6 +29,7 @@ def add_parser(subparsers: Parsers) -> None:
         " (FIGWAY_TOKENS_FILE); figway uses a change at once.",
         epilog='example:\n  figway token create ann --role operator --reason "on call from May"\n'
         '  FIGWAY_TOKEN=fgw_... figway rollback --all --reason "error rate"\n'
+        "  figway token list --json\n"
         "\nexit codes: 0 done, 1 refused, 2 figway cannot be reached or asked\n",
         formatter_class=Help,
         allow_abbrev=False,

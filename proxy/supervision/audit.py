@@ -21,8 +21,10 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from proxy.settings import MIB
+from proxy.supervision import audit_head
 from proxy.supervision.audit_chain import START, Link, last_link, read_line, seal
-from proxy.supervision.audit_files import head_of, keep_head, rotated, rotated_name
+from proxy.supervision.audit_files import rotated, rotated_name
+from proxy.supervision.audit_head import Head
 
 # Beyond this a file is put aside and another begun.
 ROTATE_BYTES = 16 * MIB
@@ -120,6 +122,8 @@ class Audit:
         self._rotate_bytes = rotate_bytes
         # The newest line that is known to be on disk.
         self.last = START
+        # The newest that may be: it was about to be written.
+        self._pending = START
         # Device, inode and size of the file as it was left; None: not looked at yet.
         self._left: tuple[int, int, int] | None = None
         self._owed: deque[dict[str, Any]] = deque()
@@ -173,11 +177,13 @@ class Audit:
             self._rotate()
             handle = os.open(self._path, flags, 0o600)
             try:
-                data, link = self._continue(handle)
+                before, data, link = self._continue(handle)
                 for record in records:
                     line, link = seal(record, link)
                     data += line
                 size = os.fstat(handle).st_size
+                self.last, self._pending = before, link
+                self._note(Head(last=before, pending=link), flush=True)
                 # One write in append mode: lines never mix.
                 if os.write(handle, data) != len(data):
                     os.ftruncate(handle, size)
@@ -192,10 +198,13 @@ class Audit:
         self.last = link
         self._owed.clear()
         self._dropped, self._why = 0, ""
-        # Another line may know of this one; without that the chain is as good, but for its end.
-        with contextlib.suppress(OSError):
-            keep_head(self._path.parent, link)
+        self._note(Head(last=link, pending=link), flush=False)
         return ""
+
+    def _note(self, head: Head, *, flush: bool) -> None:
+        # Without the note the chain is as good, but for its end.
+        with contextlib.suppress(OSError):
+            audit_head.keep(self._path.parent, head, flush=flush)
 
     def _rotate(self) -> None:
         with contextlib.suppress(OSError):
@@ -205,40 +214,45 @@ class Audit:
 
     # Where the chain goes on.
 
-    def _continue(self, handle: int) -> tuple[bytes, Link]:
-        """What has to stand before the next line, and the line that it follows."""
+    def _continue(self, handle: int) -> tuple[Link, bytes, Link]:
+        """The newest line, what has to stand behind it before the next, and that one's place."""
         seen = os.fstat(handle)
         if self._left == _identity(seen):
-            return b"", self.last
+            return self.last, b"", self.last
         known = self._known()
         if seen.st_size == 0 or not stat.S_ISREG(seen.st_mode):
-            return seal(_own("opened", "a new file begins"), known)
+            before = (known or self._newest_aside()).last
+            return before, *seal(_own("opened", "a new file begins"), before)
         with os.fdopen(os.dup(handle), "rb") as file:
-            tail = _read_tail(file)
-        # A file that ends before what is known has lost lines: the gap has to stay visible.
-        link = max(known, tail.last or START, key=lambda link: link.seq)
-        if link.seq == 0:
+            tail = _read_tail(file, None if known is None else known.pending)
+        if known is None:
+            before = tail.last or self._newest_aside().last
+        else:
+            # What is missing or forged at the end stays visible: nothing follows the wrong line.
+            before = known.pending if tail.has_pending else known.last
+        if before.seq == 0:
             told = _own("opened", "the chain begins behind lines that have none")
-            line, link = seal({**told, "unchained": tail.told(torn=False)}, link)
-            return tail.missing_newline + line, link
+            line, link = seal({**told, "unchained": tail.told(torn=False)}, before)
+            return before, tail.missing_newline + line, link
         if tail.lines == 1 and tail.missing_newline:
             told = _own("gap", "the line before was torn when figway or the machine stopped")
-            line, link = seal({**told, "unchained": tail.told(torn=True)}, link)
-            return tail.missing_newline + line, link
-        return tail.missing_newline, link
+            line, link = seal({**told, "unchained": tail.told(torn=True)}, before)
+            return before, tail.missing_newline + line, link
+        return before, tail.missing_newline, before
 
-    def _known(self) -> Link:
-        """The newest line that was ever written, as far as this process and its files know."""
-        if self.last.seq:
-            return self.last
-        head = head_of(self._path.parent)
-        if head is not None:
-            return head
+    def _known(self) -> Head | None:
+        """The end of the chain as this process, or the head beside the file, knows it."""
+        if self._pending.seq:
+            return Head(last=self.last, pending=self._pending)
+        return audit_head.read(self._path.parent)
+
+    def _newest_aside(self) -> Head:
+        """The end of the files that were put aside, for want of a head."""
         newest = START
         for path in rotated(self._path):
             with contextlib.suppress(OSError), path.open("rb") as file:
                 newest = max(newest, last_link(file) or START, key=lambda link: link.seq)
-        return newest
+        return Head(last=newest, pending=newest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,13 +264,16 @@ class _Tail:
     sha256: str
     # What the file lacks to end with a whole line.
     missing_newline: bytes
+    # The line that was being written when it was noted is there.
+    has_pending: bool
 
     def told(self, *, torn: bool) -> dict[str, Any]:
         return {"lines": self.lines, "sha256": self.sha256, "torn": torn}
 
 
-def _read_tail(file: Iterable[bytes]) -> _Tail:
+def _read_tail(file: Iterable[bytes], pending: Link | None) -> _Tail:
     last: Link | None = None
+    has_pending = False
     lines, digest, ended = 0, hashlib.sha256(), True
     for raw in file:
         ended = raw.endswith(b"\n")
@@ -264,13 +281,14 @@ def _read_tail(file: Iterable[bytes]) -> _Tail:
         # A whole sealed line that only lost its newline is sealed nevertheless.
         if line is not None:
             last, lines, digest = line.link, 0, hashlib.sha256()
+            has_pending = has_pending or last == pending
         else:
             lines += 1
             digest.update(raw)
     missing = b"" if ended else b"\n"
     if lines:
         digest.update(missing)
-    return _Tail(last, lines, digest.hexdigest(), missing)
+    return _Tail(last, lines, digest.hexdigest(), missing, has_pending)
 
 
 def _own(action: str, reason: str) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+# Lines that are remembered because nothing elsewhere knows of them.
+_MAX_BEYOND = 10_000
 # What the first line of a chain has as the hash of the line before it.
 GENESIS = "0" * 64
 
@@ -120,6 +122,9 @@ class Verifier:
         # The other one of two lines with one number.
         self._rival: Link | None = None
         self._stray: _Stray | None = None
+        # Lines behind everything that is known from elsewhere, and where they stood.
+        self._known_to = max((anchor.seq for anchor in self._anchors.values()), default=0)
+        self._beyond: list[tuple[str, int, Link]] = []
 
     def take(self, file: str, number: int, raw: bytes) -> None:
         """The next line, with its newline if it has one."""
@@ -135,8 +140,9 @@ class Verifier:
         self._place_line(file, number, line, text)
         self._compare_anchors(file, number, line)
 
-    def done(self) -> Verified:
-        """Everything that was found."""
+    def done(self, end: Link | None = None) -> Verified:
+        """Everything that was found. `end`: the newest line that may be there, if it is known."""
+        self._judge_beyond(end)
         stray = self._stray
         if stray is not None:
             self._stray = None
@@ -193,6 +199,8 @@ class Verifier:
             )
         self._rival = None
         self._last = line.link
+        if seq > self._known_to and len(self._beyond) < _MAX_BEYOND:
+            self._beyond.append((file, number, line.link))
         self._place = (file, number)
         self._known_bad = not line.intact
 
@@ -260,6 +268,18 @@ class Verifier:
         )
 
     # What is known from elsewhere.
+
+    def _judge_beyond(self, end: Link | None) -> None:
+        if end is None:
+            return
+        for file, number, link in self._beyond:
+            if link.seq > end.seq or (link.seq == end.seq and link != end):
+                self._find(
+                    file,
+                    number,
+                    link.seq,
+                    f"line {link.seq} was put behind the last one that figway wrote",
+                )
 
     def _compare_anchors(self, file: str, number: int, line: Line) -> None:
         for where, anchor in self._anchors.items():

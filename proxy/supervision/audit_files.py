@@ -1,21 +1,18 @@
-"""The files of an audit: the one being written, those put aside, the head that knows the end."""
+"""The files of an audit: the one being written and those put aside, in the order of the chain."""
 
 from __future__ import annotations
 
 import gzip
 import os
-import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
 from proxy.supervision.audit_chain import Link, Verified, Verifier, read_line
+from proxy.supervision.audit_head import HEAD
 
-HEAD = "audit-head"
-
-_HEAD_LINE = re.compile(r"([0-9]{1,18}):([0-9a-f]{64})\n?")
 # A line is far shorter; what is longer is no line of ours and is looked at in pieces.
 _MAX_LINE = 1 << 20
 
@@ -40,30 +37,6 @@ def rotated(path: Path) -> tuple[Path, ...]:
         for name in names
         if name.startswith("audit") and name not in (path.name, HEAD)
     )
-
-
-def keep_head(directory: Path, link: Link) -> None:
-    """Note the end of the chain beside it. Raises OSError.
-
-    In place and unflushed, since it is written for every line: a crash leaves it behind the file,
-    never before.
-    """
-    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
-    handle = os.open(directory / HEAD, flags, 0o600)
-    try:
-        # Of one length for numbers that grow, so that no write leaves a part of the one before.
-        os.pwrite(handle, f"{link.seq:018d}:{link.hash}\n".encode("ascii"), 0)
-    finally:
-        os.close(handle)
-
-
-def head_of(directory: Path) -> Link | None:
-    """The end of the chain as it was noted; None if there is no note, or it is damaged."""
-    try:
-        found = _HEAD_LINE.fullmatch((directory / HEAD).read_text("ascii"))
-    except (OSError, UnicodeError):
-        return None
-    return None if found is None else Link(seq=int(found[1]), hash=found[2])
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +69,23 @@ def lines_of(path: Path) -> Iterator[bytes]:
         raise AuditFileError(f"{path}: cannot be read ({why})") from None
 
 
-def verify(files: Sequence[AuditFile], anchors: dict[str, Link]) -> Verified:
-    """Look at every line of every file. Raises AuditFileError. Blocks."""
+def verify(
+    files: Sequence[AuditFile],
+    anchors: dict[str, Link],
+    *,
+    end: Callable[[], Link | None] = lambda: None,
+) -> Verified:
+    """Look at every line of every file. Raises AuditFileError. Blocks.
+
+    `end` is asked after that: the newest line that may be there, if that is known.
+    """
     verifier = Verifier(anchors)
     chained = [file for file in files if file.first]
     # A chain began in one of the files: what has none beside it was never part of one.
     for file in chained or files:
         for number, raw in enumerate(lines_of(file.path), start=1):
             verifier.take(file.path.name, number, raw)
-    verified = verifier.done()
+    verified = verifier.done(end())
     notes = [f"{file.path.name}: has no line of a chain" for file in files if not file.first]
     return Verified(
         lines=verified.lines,

@@ -9,8 +9,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from proxy.supervision import audit_head
 from proxy.supervision.audit_chain import Link, Verified, fields_of
-from proxy.supervision.audit_files import HEAD, AuditFile, files_of, head_of, lines_of, verify
+from proxy.supervision.audit_files import AuditFile, files_of, lines_of, verify
+from proxy.supervision.audit_head import HEAD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +66,16 @@ def verify_all(path: Path) -> Verified:
 
 
 def _verify_once(path: Path) -> Verified:
-    # The head first: the file only grows, and so is never behind it.
-    head = head_of(path.parent)
-    anchors: dict[str, Link] = {} if head is None else {HEAD: head}
-    return verify(files_of(path), anchors)
+    # The file grows meanwhile: it holds what the head knew before, and nothing that it does not
+    # know after.
+    directory = path.parent
+    head = audit_head.read(directory)
+    if head is None:
+        return verify(files_of(path), {})
+    return verify(files_of(path), {HEAD: head.last}, end=lambda: pending_of(directory))
+
+
+def pending_of(directory: Path) -> Link | None:
+    """The newest line that may be on disk, as far as the head knows."""
+    head = audit_head.read(directory)
+    return None if head is None else head.pending

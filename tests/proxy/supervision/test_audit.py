@@ -13,9 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proxy.supervision import audit_head
 from proxy.supervision.audit import MAX_OWED, Actor, Audit, Entry, text
-from proxy.supervision.audit_chain import Link, Verified
-from proxy.supervision.audit_files import HEAD, files_of, head_of, in_order, verify
+from proxy.supervision.audit_chain import Link, Verified, seal
+from proxy.supervision.audit_files import files_of, in_order, verify
+from proxy.supervision.audit_head import HEAD, Head
+from proxy.supervision.audit_reading import verify_all
 
 
 def entry(reason: str = "error rate", action: str = "rollback", **fields: Any) -> Entry:
@@ -34,8 +37,7 @@ def entry(reason: str = "error rate", action: str = "rollback", **fields: Any) -
 
 
 def verified(path: Path) -> Verified:
-    head = head_of(path.parent)
-    return verify(files_of(path), {} if head is None else {HEAD: head})
+    return verify_all(path)
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -183,12 +185,59 @@ def test_lines_cut_off_at_the_end_are_found_by_the_head_and_stay_found(path: Pat
     assert "lines 5 to 6 are missing before line 7" in str(verified(path).findings[0])
 
 
+def test_a_line_put_behind_the_last_one_is_found_and_stays_found(path: Path) -> None:
+    audit = Audit(path)
+    audit.append(entry("one"))
+    forged, _ = seal(entry("forged").fields(), audit.last)
+    with path.open("ab") as file:
+        file.write(forged)
+    assert [str(finding) for finding in verified(path).findings] == [
+        "audit.jsonl:3: line 3 was put behind the last one that figway wrote"
+    ]
+    # Also once figway has written on, this one or the next.
+    audit.append(entry("two"))
+    Audit(path).append(entry("three"))
+    found = verified(path).findings
+    assert [finding.what for finding in found] == [
+        "line 3 is here and at audit.jsonl:3: one of them was inserted"
+    ]
+
+
+@pytest.mark.parametrize("written", [True, False], ids=["after the line", "before the line"])
+def test_a_crash_beside_the_head_is_no_finding(path: Path, written: bool) -> None:
+    audit = Audit(path)
+    audit.append(entry("one"))
+    before, whole = audit.last, path.read_bytes()
+    audit.append(entry("two"))
+    audit_head.keep(path.parent, Head(last=before, pending=audit.last), flush=False)
+    if not written:
+        path.write_bytes(whole)
+    assert verified(path).findings == ()
+    Audit(path).append(entry("three"))
+    assert verified(path).findings == ()
+    reasons = ["one", "two", "three"] if written else ["one", "three"]
+    assert [line["reason"] for line in lines(path)][1:] == reasons
+
+
+def test_a_figway_that_starts_on_a_full_disk_goes_on_where_the_last_one_was(path: Path) -> None:
+    Audit(path).append(entry("one"))
+    path.rename(path.with_name("audit.1"))
+    path.symlink_to("/dev/full")
+    audit = Audit(path, retry_seconds=0)
+    assert audit.append(entry("two")) != ""
+    path.unlink()
+    assert audit.append(entry("three")) == ""
+    assert lines(path)[0]["seq"] == 3
+    assert verified(path).findings == ()
+
+
 def test_a_damaged_head_costs_nothing_but_itself(path: Path) -> None:
     Audit(path).append(entry())
     (path.parent / HEAD).write_bytes(b"\xff" * 5)
     Audit(path).append(entry())
     assert verified(path).findings == ()
-    assert head_of(path.parent) == verified(path).last
+    last = verified(path).last
+    assert audit_head.read(path.parent) == Head(last=last, pending=last)
 
 
 # A disk that takes nothing.

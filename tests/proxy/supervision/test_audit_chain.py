@@ -37,11 +37,13 @@ def chain(entries: list[dict[str, object]]) -> list[bytes]:
     return lines
 
 
-def look(lines: list[bytes], anchors: dict[str, Link] | None = None) -> Verified:
+def look(
+    lines: list[bytes], anchors: dict[str, Link] | None = None, end: Link | None = None
+) -> Verified:
     verifier = Verifier(anchors)
     for number, line in enumerate(lines, start=1):
         verifier.take("audit.jsonl", number, line)
-    return verifier.done()
+    return verifier.done(end)
 
 
 def head(lines: list[bytes]) -> dict[str, Link]:
@@ -133,7 +135,7 @@ def test_an_inserted_line_is_found_and_named(
     entries: list[dict[str, object]], data: st.DataObject
 ) -> None:
     lines = chain(entries)
-    anchors = head(lines)
+    anchors, end = head(lines), last_link(lines)
     at = data.draw(st.integers(0, len(lines)))
     before = START if at == 0 else Link(seq=at, hash=json.loads(lines[at - 1])["hash"])
     forged = data.draw(
@@ -148,7 +150,7 @@ def test_an_inserted_line_is_found_and_named(
         )
     )
     lines.insert(at, forged)
-    found = look(lines, anchors).findings
+    found = look(lines, anchors, end).findings
     assert found
     assert any({at, at + 1, at + 2} & {finding.line} for finding in found) or "the end" in {
         finding.file for finding in found
