@@ -55,8 +55,7 @@ Things to try in another terminal; first, there:
      PHP, X-Served-By is the new service:
        figway percent product-page 100 --reason try
        {ask}
-     In Unleash it is the flag figway-product-page; what you change there is live within a second
-     (in the first minute within five: so long Unleash takes to use a new webhook):
+     In Unleash it is the flag figway-product-page; what you change there is live within a second:
        {fleet.unleash.url}/projects/default/features/figway-product-page
   3. Take everything back, and see in how many milliseconds each replica did it:
        figway rollback --all --reason INC-42 --wait
@@ -123,6 +122,10 @@ def _start(session: Session, fleet: Fleet, php: str) -> None:
     if session.stop.asked():
         return
     fleet.seed_unleash()
+    # It keeps its list of webhooks for a minute, unless it is started anew.
+    session.restart(fleet.start_unleash)
+    if session.stop.asked():
+        return
     print("Starting three replicas of Figway ...", flush=True)
     write_files(ports)
     session.start(*(partial(fleet.start_replica, number) for number in REPLICAS))

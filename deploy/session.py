@@ -127,6 +127,15 @@ class Session:
         )
 
     def _revive(self, member: _Member) -> None:
+        self._replace(member)
+        print(f"{member.service.name} is back.", flush=True)
+
+    def restart(self, starter: Callable[[], Service]) -> None:
+        """Stop what this started, and start it again. Raises ServiceError."""
+        [member] = [member for member in self._members if member.again == starter]
+        self._replace(member)
+
+    def _replace(self, member: _Member) -> None:
         assert member.again is not None
         # What is left of its group holds its port.
         member.service.stop(_LEFT_SECONDS, hurry=self.stop.asked)
@@ -134,7 +143,6 @@ class Session:
         member.started = time.monotonic()
         self.on_start(self._services())
         member.service.wait_until_ready(_READY_SECONDS, self.stop.asked)
-        print(f"{member.service.name} is back.", flush=True)
 
     def wait_until_stopped(self) -> None:
         """Wait for Ctrl-C. Raises ServiceError when a service ends before."""

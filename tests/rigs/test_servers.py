@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
@@ -95,7 +96,11 @@ def test_the_next_test_finds_unleash_empty(unleash: Unleash) -> None:
 
 
 def test_a_dead_unleash_is_back_for_the_next_test(unleash_server: Unleash) -> None:
-    unleash_server.kill()
+    assert unleash_server.is_running
+    # As one that ends by itself: nobody told the rig.
+    assert unleash_server._program is not None
+    unleash_server._program.signal_group(signal.SIGKILL)
+    unleash_server._program.process.wait(20)
     assert not unleash_server.is_running
 
 

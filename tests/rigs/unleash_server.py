@@ -89,8 +89,9 @@ class Unleash:
 
     @property
     def is_running(self) -> bool:
-        """Whether the server and its database were started, and not killed."""
-        return self._program is not None and self._database is not None
+        """Whether the server and its database were started, and neither was killed nor died."""
+        children = (self._program, self._database)
+        return all(child is not None and child.process.poll() is None for child in children)
 
     def start(self) -> Self:
         """Start the server and wait until it serves."""
