@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from deploy.shop_log import lines
-from proxy.cli.diff.comparison import FAIL_ON
+from proxy.cli.diff.diff import FAIL_ON
 from proxy.cli.main import main, parser
 from proxy.cli.plan_text import render
 from proxy.config.parse import parse_routes

@@ -13,7 +13,7 @@ from flags.evaluate import BASIS_POINTS
 from flags.snapshot import NOTHING_SET, FlagSnapshot
 from proxy.cli import client
 from proxy.cli.diff import markdown, text
-from proxy.cli.diff.comparison import FAIL_ON, NEEDS_LOG, Diff
+from proxy.cli.diff.diff import FAIL_ON, NEEDS_LOG, Diff
 from proxy.cli.flag_file import read_flags
 from proxy.cli.live_flags import LiveFlags, ask_flags
 from proxy.cli.output import OK, REFUSED, UNUSABLE, Failure, Help, print_json

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from proxy.cli.diff import words
-from proxy.cli.diff.comparison import Diff
+from proxy.cli.diff.diff import Diff
 
 # Flows and differences beyond it are counted.
 _SHOWN = 30

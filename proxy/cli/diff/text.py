@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from proxy.cli.diff import words
-from proxy.cli.diff.comparison import Diff
+from proxy.cli.diff.diff import Diff
 from proxy.cli.output import bad, bold, good, table
 from proxy.replay.forecast import Forecast, RouteLoad
 

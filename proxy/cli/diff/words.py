@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from proxy.cli.diff.comparison import Diff
+from proxy.cli.diff.diff import Diff
 from proxy.replay.changes import ADDED, REMOVED, Difference
 from proxy.replay.forecast import Flow, Forecast, UpstreamLoad
 from proxy.replay.load import Rate
