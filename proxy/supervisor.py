@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -33,6 +33,7 @@ from proxy.link import Apply
 from proxy.routing.flag_usage import flag_usage
 from proxy.routing.route import RouteFile
 from proxy.supervision.audit import Actor, Audit
+from proxy.supervision.background import Background
 from proxy.supervision.control import Control
 from proxy.supervision.crew import Crew, CrewError
 from proxy.supervision.evidence_desk import EvidenceDesk
@@ -96,7 +97,7 @@ class Supervisor:
         # Known once bound, also for port 0.
         self._listen = bound_address(listener)
         self._admin = bound_address(admin_listener)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background(log)
         self._stop_asked = asyncio.Event()
         self._stop_at_once = asyncio.Event()
         self.observer = self._open_observer()
@@ -203,9 +204,7 @@ class Supervisor:
             return FAILED
         finally:
             watch.stop()
-            for task in tuple(self._tasks):
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self._background.close()
             await self._health.close()
             if self._outside is not None:
                 await self._outside.close()
@@ -260,7 +259,7 @@ class Supervisor:
                 reason="the sentinel file stood at the start",
             )
         if switches.file.origin == "file" and not switches.file.problems:
-            self._later(control.journal.keep_good_flags(), "keep flags")
+            self._background.begin(control.journal.keep_good_flags(), "keep flags")
         elif switches.file.problems:
             self._log.error(
                 "flags_refused",
@@ -270,9 +269,9 @@ class Supervisor:
                 if switches.file.origin == "last_good"
                 else "no flags: every canary is on legacy",
             )
-        self._later(control.journal.keep_latch(GRACE_SECONDS), "keep latch")
+        self._background.begin(control.journal.keep_latch(GRACE_SECONDS), "keep latch")
         line = started(switches, version=VERSION, config_revision=control.file.revision)
-        self._later(control.journal.write_down(line), "write down the start")
+        self._background.begin(control.journal.write_down(line), "write down the start")
         for hold in control.holds:
             self._log.warning(
                 "rollback_holds", scope=hold.scope, source=hold.source, reason=hold.reason
@@ -394,11 +393,11 @@ class Supervisor:
     def _reload_by_signal(self) -> None:
         self._log.info("signal_received", signal="SIGHUP")
         actor = Actor(who="SIGHUP", via="signal")
-        self._later(self.control.files.reload(actor=actor), "reload")
+        self._background.begin(self.control.files.reload(actor=actor), "reload")
 
     def _rollback_by_signal(self) -> None:
         self._log.info("signal_received", signal="SIGUSR1")
-        self._later(
+        self._background.begin(
             self.control.rollbacks.begin(
                 ALL,
                 source=Source.SIGNAL,
@@ -422,12 +421,12 @@ class Supervisor:
 
     def _file_changed(self, path: Path) -> None:
         if path == self._paths.config:
-            self._later(self._reload_routes(), "reload routes")
+            self._background.begin(self._reload_routes(), "reload routes")
         elif path == self._paths.flags:
             actor = Actor(who=str(path), via="file")
-            self._later(self.control.files.reload_flags(actor=actor), "reload flags")
+            self._background.begin(self.control.files.reload_flags(actor=actor), "reload flags")
         elif path == self._paths.tokens:
-            self._later(self._tokens.look(), "read tokens")
+            self._background.begin(self._tokens.look(), "read tokens")
         else:
             self._sentinel_changed()
 
@@ -435,7 +434,7 @@ class Supervisor:
         path = str(self._paths.sentinel)
         stands = self._sentinel_stands()
         if stands:
-            self._later(
+            self._background.begin(
                 self.control.rollbacks.begin(
                     ALL,
                     source=Source.SENTINEL,
@@ -460,17 +459,6 @@ class Supervisor:
     def _health_changed(self) -> None:
         if self._report.phase is not Phase.DRAINING:
             self.control.publisher.publish_health(self._health.unhealthy)
-
-    def _later(self, work: Coroutine[object, object, object], name: str) -> None:
-        async def logged() -> None:
-            try:
-                await work
-            except Exception as error:  # noqa: BLE001 - a defect in one task is told, not fatal
-                self._log.error("task_failed", task=name, exc_info=error)
-
-        task = asyncio.create_task(logged(), name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
 
 def open_listeners(listen: str, admin_address: str) -> tuple[socket.socket, socket.socket]:

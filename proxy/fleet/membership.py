@@ -27,6 +27,7 @@ from proxy.fleet.collecting import ASK_SECONDS, Collector
 from proxy.fleet.divergence import Difference, Watchdog
 from proxy.fleet.replica import Facts, Replica, read, told, told_of
 from proxy.fleet.spread import Reach, Spread
+from proxy.supervision.background import Background
 from proxy.supervision.flag_moves import Move, moves, position
 from proxy.supervision.publisher import Publisher
 from proxy.supervision.switches import Switches
@@ -74,7 +75,7 @@ class Fleet:
         self._log = log
         self._book = AckBook()
         self._collector = Collector(store=store, book=self._book, live=self._live, own=facts)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background(log)
         self._news = asyncio.Event()
         self._unkept = asyncio.Event()
         # The newest shared revision that workers were told of, in which publication, and when it
@@ -85,8 +86,6 @@ class Fleet:
         self._started = time.monotonic()
         self._registered = ""
         self._serving = False
-        # A task that is cancelled in the moment in which what it waits for is done goes on.
-        self._closed = False
         # Set once the store has said what it holds, or that it cannot.
         self.answered = asyncio.Event()
         self.applied = 0
@@ -123,30 +122,12 @@ class Fleet:
             (self._introduce, "introduce"),
             (self._keep_latest, "keep"),
         ):
-            self._begin(work(), f"fleet {name}")
+            self._background.begin(work(), f"fleet {name}")
 
     async def close(self) -> None:
         """Stop, and give the lease back."""
-        self._closed = True
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._background.close()
         await self._store.close()
-
-    def _begin(self, work: Coroutine[object, object, object], name: str) -> None:
-        if self._closed:
-            work.close()
-            return
-
-        async def logged() -> None:
-            try:
-                await work
-            except Exception as error:  # noqa: BLE001 - a defect in one task is told, not fatal
-                self._log.error("task_failed", task=name, exc_info=error)
-
-        task = asyncio.create_task(logged(), name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     # What the store tells.
 
@@ -156,7 +137,7 @@ class Fleet:
         still = {hold.key for hold in before.hear(state).local}
         if any(h.source is Source.SENTINEL and h.key not in still for h in before.local):
             # Whether it still stands decides what a resume lifts, and that is a question to a disk.
-            self._begin(self._take_beside_sentinel(state), "hear of a change")
+            self._background.begin(self._take_beside_sentinel(state), "hear of a change")
         else:
             self._take(state)
         self.answered.set()
@@ -183,7 +164,7 @@ class Fleet:
     def on_nudge(self, what: str) -> None:
         """Look at the registry, or pass it on."""
         if what == REGISTRY:
-            self._begin(self.look_soon(), "look at the registry")
+            self._background.begin(self.look_soon(), "look at the registry")
         else:
             self.on_nudged(what)
 
@@ -211,7 +192,7 @@ class Fleet:
 
     async def _keep_latest(self) -> None:
         """Keep what was heard. A disk that is slower than the fleet keeps the newest only."""
-        while not self._closed:
+        while not self._background.closed:
             await self._unkept.wait()
             self._unkept.clear()
             await self._keep()
@@ -243,11 +224,11 @@ class Fleet:
 
     async def _acknowledge(self) -> None:
         """Confirm the newest revision as soon as every live worker uses it."""
-        while not self._closed:
+        while not self._background.closed:
             await self._news.wait()
             self._news.clear()
             revision, publication, began = self._heard, self._published, self._heard_at
-            while not self._news.is_set() and not self._closed:
+            while not self._news.is_set() and not self._background.closed:
                 if not (await self._publisher.used(publication)).missing:
                     self._acknowledged(revision, (time.perf_counter() - began) * 1000)
                     break
@@ -348,7 +329,7 @@ class Fleet:
         self._register()
         own = self._facts().boot
         pause = ASK_SECONDS
-        while not (self._closed or any(r.facts.boot == own for r in self.replicas)):
+        while not (self._background.closed or any(r.facts.boot == own for r in self.replicas)):
             await asyncio.sleep(pause)
             pause = min(pause * 2, LOOK_SECONDS)
             await self.look_soon()
@@ -361,7 +342,7 @@ class Fleet:
                 await self.look(LOOK_PATIENCE)
 
     async def _look_regularly(self) -> None:
-        while not self._closed:
+        while not self._background.closed:
             self._register()
             if self.health.state not in _FAILING:
                 with contextlib.suppress(SharedStoreError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
 
@@ -23,6 +23,7 @@ from proxy.fleet.opening import admin_address, new_boot, open_store, replica_nam
 from proxy.fleet.replica import Facts, Replica
 from proxy.fleet.view import FleetView, ProviderView, ReplicaStatus
 from proxy.supervision.audit import Actor
+from proxy.supervision.background import Background
 from proxy.supervision.control import Control
 from proxy.supervision.flag_moves import Move
 from proxy.supervision.listener import Address
@@ -63,9 +64,8 @@ class Outside:
         self._control = control
         self._state = state
         self._log = log
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background(log)
         self._staleness = FRESH
-        self._closed = False
         # Who can serve while this replica is stale; empty: nobody, or it is not.
         self.fresh_peer = ""
         self._peers_kept: tuple[str, ...] = ()
@@ -169,14 +169,11 @@ class Outside:
         """The workers are ready: confirm to the others, from now on."""
         if self.fleet is not None:
             self.fleet.start()
-        self._begin(self._look_regularly(), "look at the age of flags")
+        self._background.begin(self._look_regularly(), "look at the age of flags")
 
     async def close(self) -> None:
         """Let go of everything."""
-        self._closed = True
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._background.close()
         if self.feed is not None:
             await self.feed.close()
         if self.fleet is not None:
@@ -191,17 +188,6 @@ class Outside:
         if self.feed is not None and what == self.feed.feed.name:
             self.feed.feed.refetch()
 
-    def _begin(self, work: Coroutine[object, object, object], name: str) -> None:
-        async def logged() -> None:
-            try:
-                await work
-            except Exception as error:  # noqa: BLE001 - a defect in one task is told, not fatal
-                self._log.error("task_failed", task=name, exc_info=error)
-
-        task = asyncio.create_task(logged(), name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
     # The others.
 
     def _moved(self, moved: tuple[Move, ...], state: SharedState) -> None:
@@ -212,7 +198,7 @@ class Outside:
             word = words.get(move.scope)
             # What was told here is written down by whoever was told.
             if word is not None and word.replica != self.replica:
-                self._begin(self._write_down(move, word), "write down what was heard")
+                self._background.begin(self._write_down(move, word), "write down what was heard")
 
     async def _write_down(self, move: Move, word: Mark | Share) -> None:
         publisher = self._control.publisher
@@ -231,7 +217,7 @@ class Outside:
         self.fleet.peers = known or self.fleet.peers
         if self.fleet.peers != self._peers_kept:
             self._peers_kept = self.fleet.peers
-            self._begin(self._keep_peers(self._peers_kept), "keep peers")
+            self._background.begin(self._keep_peers(self._peers_kept), "keep peers")
 
     async def _keep_peers(self, known: tuple[str, ...]) -> None:
         try:
@@ -270,7 +256,7 @@ class Outside:
         return self.plane.flags.provider.value
 
     async def _look_regularly(self) -> None:
-        while not self._closed:
+        while not self._background.closed:
             self._look_at_the_age()
             await self._look_for_a_fresh_peer()
             await asyncio.sleep(LOOK_SECONDS)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 
 from structlog.typing import FilteringBoundLogger
 
 from flags.feed import FeedHealth, FeedNews, FlagFeed
 from proxy.supervision.audit import Actor
+from proxy.supervision.background import Background
 from proxy.supervision.crew import Publication
 from proxy.supervision.flag_moves import Move, moves, position
 from proxy.supervision.journal import Journal
@@ -47,7 +48,7 @@ class ProviderFeed:
         self._unpublished = False
         # Set once the source has answered, or that it cannot is known.
         self.answered = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background(log)
 
     def start(self) -> None:
         """Take what the disk kept, then begin to fetch."""
@@ -61,9 +62,7 @@ class ProviderFeed:
 
     async def close(self) -> None:
         """Let go."""
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._background.close()
         await self.feed.close()
 
     @property
@@ -83,7 +82,7 @@ class ProviderFeed:
             return
         publication = self._publisher.publish()
         moved = moves(before, position(self._switches))
-        self._later(self._used(news, publication, moved))
+        self._background.begin(self._used(news, publication, moved), "flags")
 
     async def _used(
         self, news: FeedNews, publication: Publication, moved: tuple[Move, ...]
@@ -134,17 +133,6 @@ class ProviderFeed:
     def on_changed_elsewhere(self) -> None:
         """Pass it on."""
         self.on_changed(self.feed.name)
-
-    def _later(self, work: Coroutine[object, object, object]) -> None:
-        async def logged() -> None:
-            try:
-                await work
-            except Exception as error:  # noqa: BLE001 - a defect in one task is told, not fatal
-                self._log.error("task_failed", task="flags", exc_info=error)
-
-        task = asyncio.create_task(logged(), name="flags")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
 
 def _nobody(_: str) -> None:
