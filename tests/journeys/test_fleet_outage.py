@@ -99,6 +99,9 @@ def test_flag_provider_down_running_and_cold_and_with_redis(
     assert again.get("/product/a").headers["x-origin"] == "legacy"
     assert again.run("resume", "--all", "--reason", "over").code == 0
     assert again.get("/product/a").headers["x-origin"] == "new"
+    # The file and the signal need nobody either.
+    (again.state / "ROLLBACK").touch()
+    again.wait_until(lambda: again.get("/product/a").headers["x-origin"] == "legacy")
 
 
 def test_a_full_disk_stops_no_rollback_and_is_told(fleet: Fleet) -> None:
