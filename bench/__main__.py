@@ -100,6 +100,7 @@ def _versions() -> dict[str, str]:
     }
     found |= {peer.name: peer.version() for peer in PEERS}
     found |= {"uvloop": version("uvloop"), "httptools": version("httptools")}
+    found["redis"] = printed_version(require("redis-server", "redis-server"), "--version")
     found["wrk"] = printed_version(require("wrk", "wrk"), "-v")
     return found
 

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -35,11 +36,22 @@ class Figway:
     """A running `figway serve`. Ends with the `with` block."""
 
     def __init__(
-        self, folder: Path, files: TableFiles, *, core: int | None, workers: int = 1
+        self,
+        folder: Path,
+        files: TableFiles,
+        *,
+        core: int | None,
+        workers: int = 1,
+        ports: tuple[int, int] | None = None,
+        options: Sequence[str] = (),
+        environ: Mapping[str, str] | None = None,
+        state: Path | None = None,
     ) -> None:
+        """`ports` are those of clients and of the admin listener; free ones without."""
         folder.mkdir(parents=True, exist_ok=True)
-        self.port, self.admin_port = free_ports(2)
-        self.state_folder = folder / "state"
+        self.folder = folder
+        self.port, self.admin_port = ports or free_ports(2)
+        self.state_folder = state or folder / "state"
         began = time.monotonic()
         self.process = OwnedProcess(
             "figway",
@@ -50,9 +62,11 @@ class Figway:
                 *("--listen", f"127.0.0.1:{self.port}"),
                 *("--admin", f"127.0.0.1:{self.admin_port}"),
                 *("--workers", str(workers)),
+                *options,
             ],
             core=core,
             log=folder / "log",
+            environ=environ,
             folder=folder,
         )
         try:
@@ -102,15 +116,18 @@ class Figway:
 
     def shadow_outcomes(self) -> dict[str, int]:
         """How many copies ended in each outcome so far, from the metrics page."""
+        return count_outcomes(self.metrics())
+
+    def metrics(self) -> str:
+        """The metrics page."""
         connection = http.client.HTTPConnection("127.0.0.1", self.admin_port, timeout=10)
         try:
             connection.request(
                 "GET", "/metrics", headers={"Authorization": f"Bearer {self.token()}"}
             )
-            page = connection.getresponse().read().decode()
+            return connection.getresponse().read().decode()
         finally:
             connection.close()
-        return count_outcomes(page)
 
     def token(self) -> str:
         """The bearer token of the admin listener."""

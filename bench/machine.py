@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +42,18 @@ def share_cores() -> Cores:
     if len(allowed) < 2:
         return Cores(proxy=None, load=None)
     return Cores(proxy=allowed[-1], load=allowed[0])
+
+
+@contextmanager
+def on_all_cores(cores: Cores) -> Iterator[None]:
+    """Within the block, what is started without a core of its own may use all of them."""
+    before = os.sched_getaffinity(0)
+    every = {core for core in (cores.proxy, cores.load) if core is not None}
+    os.sched_setaffinity(0, every or before)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def _first_value(file: Path, key: str) -> str:

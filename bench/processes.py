@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from bench.proc import ProcessEntry, process_tree
+from deploy.service import RunsAs
 
 STOP_SECONDS = 8.0
 
@@ -52,7 +53,9 @@ class OwnedProcess:
         log: Path,
         environ: Mapping[str, str] | None = None,
         folder: Path | None = None,
+        runs_as: RunsAs | None = None,
     ) -> None:
+        """`runs_as` is another account, where this one may start programs as it."""
         self.name = name
         self.log = log
         self._log_file: IO[bytes] = log.open("ab")
@@ -65,6 +68,7 @@ class OwnedProcess:
             env=None if environ is None else {**os.environ, **environ},
             cwd=folder,
             start_new_session=True,
+            **(runs_as or {}),
         )
 
     def __repr__(self) -> str:
@@ -85,15 +89,28 @@ class OwnedProcess:
         """The last lines the command wrote."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
-    def stop(self) -> None:
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to the command itself."""
+        self._process.send_signal(number)
+
+    def stop(self, seconds: float = STOP_SECONDS) -> None:
         """End the whole tree: SIGTERM, a wait, then SIGKILL for what is left of it."""
         tree = process_tree(self.pid)
         self._signal_group(signal.SIGTERM)
         try:
-            self._process.wait(STOP_SECONDS)
+            self._process.wait(seconds)
         except subprocess.TimeoutExpired:
             self._signal_group(signal.SIGKILL)
             self._process.wait()
+        for entry in tree:
+            _end_leftover(entry)
+        self._log_file.close()
+
+    def kill(self) -> None:
+        """End the whole tree at once; nothing of it gets to do anything any more."""
+        tree = process_tree(self.pid)
+        self._signal_group(signal.SIGKILL)
+        self._process.wait()
         for entry in tree:
             _end_leftover(entry)
         self._log_file.close()

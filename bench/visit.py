@@ -46,6 +46,11 @@ class Visit(asyncio.Protocol):
         if self._answer is not None and not self._answer.done():
             self._answer.set_result(self._parser.get_status_code())
 
+    @property
+    def closed(self) -> bool:
+        """Whether the other side has ended the connection."""
+        return self._transport is None
+
     async def ask(self, request: bytes) -> int:
         """Send a request, return the status of its answer. Raises ConnectionError when closed."""
         if self._transport is None:
