@@ -237,6 +237,7 @@ class Supervisor:
             hosts=(socket.gethostname(), urlsplit(advertised).hostname or ""),
             tokens=self._tokens.current,
         )
+        self._report.admin_refusals = lambda: guard.refusals
         calls = (
             *TokenApi(self._tokens).routes(),
             *AuditApi(self._state.path / AUDIT, journal).routes(),

@@ -57,6 +57,17 @@ def build(
         except Exception as error:  # the one place that turns a defect into a 500
             log.error("admin_call_failed", path=request.path, exc_info=error)
             response = problem(AdminError(500, "figway has a defect here: see its log"))
+        if response.status >= 400:
+            guard.refusals[response.status] += 1
+        if response.status in (401, 403):
+            # So often as the guard lets an address fail. The query may hold what was meant as one.
+            log.warning(
+                "admin_refused",
+                status=response.status,
+                method=request.method,
+                path=request.path,
+                remote=request.remote,
+            )
         # No answer of this listener is for caches, frames or guessing.
         response.headers.setdefault("Cache-Control", "no-store")
         response.headers["X-Content-Type-Options"] = "nosniff"

@@ -13,6 +13,7 @@ import hmac
 import ipaddress
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -31,6 +32,7 @@ OPEN_PATHS = frozenset({"/livez", "/readyz", "/metrics"})
 # Calls of other programs, with a secret of their own that the handler checks.
 UNLEASH_HOOK = "/api/v1/hooks/unleash"
 OWN_SECRET_PATHS = frozenset({UNLEASH_HOOK})
+_WITHOUT_TOKEN = OPEN_PATHS | OWN_SECRET_PATHS
 
 # Calls with a secret of their own, of one address.
 HOOKS = Rate(per_second=20, burst=200)
@@ -81,24 +83,24 @@ class Guard:
         # Calls without a good token, of one address: those with one are never held up by them.
         self._failures = _rate(access.changes_per_second)
         self._limiter = Limiter()
+        # Calls that were not carried out, by status.
+        self.refusals: Counter[int] = Counter()
         self._monotonic = monotonic
         self._wall = wall
 
     def check(self, asked: Asked) -> Principal | None:
         """Pass, or raise AdminError 400, 401, 403 or 429. None: a path that is open to anybody."""
-        self._check_host(_only(asked.headers, "Host"))
-        self._check_origin(asked.headers)
-        if asked.path in OPEN_PATHS:
-            return None
-        if asked.path in OWN_SECRET_PATHS:
-            self._allow(("hook", _caller(asked.remote)), HOOKS)
-            return None
         try:
-            principal = self._known(asked)
-        except AdminError as error:
-            if error.status == 401:
-                self._allow(("failed", _caller(asked.remote)), self._failures)
+            self._check_host(_only(asked.headers, "Host"))
+            self._check_origin(asked.headers)
+            principal = self._known(asked) if asked.path not in _WITHOUT_TOKEN else None
+        except AdminError:
+            self._allow(("failed", _caller(asked.remote)), self._failures)
             raise
+        if principal is None:
+            if asked.path in OWN_SECRET_PATHS:
+                self._allow(("hook", _caller(asked.remote)), HOOKS)
+            return None
         need = need_of(asked.method, asked.path)
         self._allow((principal.credential, principal.name, need.kind), self._rates[need.kind])
         if not principal.role.includes(need.role):

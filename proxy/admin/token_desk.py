@@ -49,9 +49,13 @@ class TokenDesk:
         async with self._changing:
             before = self._tokens
             try:
-                tokens = await asyncio.to_thread(token_file.load, self.path)
+                reading = asyncio.to_thread(token_file.load, self.path)
+                tokens = await asyncio.wait_for(reading, DISK_SECONDS)
             except TokenFileError as error:
                 self._refuse(str(error))
+                return
+            except TimeoutError:
+                self._refuse(f"{self.path}: the disk did not answer")
                 return
             self.problem = ""
             if tokens.tokens == before.tokens:

@@ -178,6 +178,12 @@ AUDIT_FAILURES = Metric(
     labels=(),
     help="Changes that could not be written to the audit or kept in the state directory.",
 )
+ADMIN_REFUSALS = Metric(
+    name="figway_admin_refusals_total",
+    kind=Kind.COUNTER,
+    labels=("code",),
+    help="Calls of the admin listener that were not carried out, by status.",
+)
 AUDIT_OWED = Metric(
     name="figway_audit_entries_owed",
     kind=Kind.GAUGE,
@@ -222,5 +228,6 @@ SUPERVISOR_CATALOGUE = (
     SUPERVISOR_LOG_DROPPED,
     AUDIT_FAILURES,
     AUDIT_OWED,
+    ADMIN_REFUSALS,
     BUILD_INFO,
 )

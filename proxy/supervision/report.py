@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -52,6 +52,8 @@ class Report:
         self.outside: Outside | None = None
         # Why the file of tokens is not used; empty when it is.
         self.tokens_problem: Callable[[], str] = str
+        # Calls of the admin listener that were not carried out, by status.
+        self.admin_refusals: Callable[[], Mapping[int, int]] = dict
         self._control = control
         self._crew = crew
         self._observer = observer
@@ -205,6 +207,10 @@ class Report:
             _row(catalogue.SUPERVISOR_LOG_DROPPED, self._writer.dropped),
             _row(catalogue.AUDIT_FAILURES, control.journal.failures),
             _row(catalogue.AUDIT_OWED, control.journal.owed),
+            *(
+                _row(catalogue.ADMIN_REFUSALS, count, str(code))
+                for code, count in sorted(self.admin_refusals().items())
+            ),
             _row(catalogue.BUILD_INFO, 1, status.version, platform.python_version()),
         )
 

@@ -45,6 +45,8 @@ def test_a_token_opens_what_its_role_is_for_and_the_audit_names_it(shop: Shop) -
     assert (refused.status, "needs the role operator" in refused.json["detail"]) == (403, True)
     assert as_somebody(running, operator, "/api/v1/rollback", ROLLBACK).status == 200
     assert as_somebody(running, operator, "/api/v1/tokens").status == 403
+    told = running.wait_for("admin_refused", 2)
+    assert (told["status"], told["path"], told["remote"]) == (403, "/api/v1/tokens", "127.0.0.1")
     entry = running.audit()[-1]
     assert (
         entry.items()
@@ -197,6 +199,7 @@ def test_too_many_changes_wait_and_a_rollback_does_not(shop: Shop) -> None:
     refused = [answer for answer in answers if answer.status == 429]
     assert refused
     assert all(int(answer.headers["retry-after"]) >= 1 for answer in refused)
+    assert running.metric("figway_admin_refusals_total", code="429") == len(refused)
     assert running.api("/api/v1/rollback", body).status == 200
     command = running.run("resume", "--all", "--reason", "x")
     assert (command.code, "too many calls" in command.err) == (1, True)

@@ -390,3 +390,14 @@ def test_probes_are_never_held_up() -> None:
     keeper = guard(access=Access(reads_per_second=1))
     for _ in range(1000):
         assert keeper.check(asked({"Host": "localhost"}, "/readyz")) is None
+
+
+def test_pages_of_other_sites_that_keep_trying_are_slowed_down_too() -> None:
+    keeper = guard(access=Access(changes_per_second=2))
+    statuses = []
+    for _ in range(25):
+        with pytest.raises(AdminError) as caught:
+            keeper.check(asked({**OURS, "Origin": "http://evil.example"}))
+        statuses.append(caught.value.status)
+    assert statuses == [403] * 20 + [429] * 5
+    assert keeper.check(asked(OURS)) is not None
