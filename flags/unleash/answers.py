@@ -156,7 +156,7 @@ def _strange(held: Held | None, features: Features) -> str:
             f"Unleash answers for the environment {features.environment}, and what is held is of"
             f" {environment}: `figway reload` accepts it"
         )
-    if not features.rules:
+    if not features.names:
         return (
             "Unleash answers with no flag at all: is the token of the right environment and"
             " project? `figway reload` accepts it"

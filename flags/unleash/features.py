@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 
-from flags.rule import Constraint, Override, Parent, Rule, Strategy, Variant
+from flags.rule import NO_RULES, Constraint, Override, Parent, Rule, Strategy, Variant
 
 APP_NAME: Final = "figway"
+PREFIX: Final = "figway-"
 # Problems that an error lists; a payload of something else would have thousands.
 _TOLD: Final = 5
 _WHOLE_PERCENT: Final = re.compile(r"\d{1,3}").fullmatch
@@ -23,18 +26,27 @@ class FeaturesError(ValueError):
 
 
 def _no_rules() -> Mapping[str, Rule]:
+    return NO_RULES
+
+
+def _nothing() -> Mapping[str, str]:
     return MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Features:
-    """One answer, read: every feature by its name."""
+    """One answer, read."""
 
     # Of Unleash's own count; 0 when it does not say.
     revision: int = 0
     # The environment of the token, as Unleash names it; empty when it does not say.
     environment: str = ""
+    # All that the answer has.
+    names: frozenset[str] = frozenset()
+    # Those that were wanted, by name.
     rules: Mapping[str, Rule] = field(default_factory=_no_rules)
+    # Those that were wanted, or parents of such, and cannot be read: why, by name.
+    unreadable: Mapping[str, str] = field(default_factory=_nothing)
 
 
 def _text(value: object) -> object:
@@ -123,53 +135,141 @@ class _Meta(_Part):
 
 
 class _Answer(_Part):
-    features: list[_Feature]
-    segments: Annotated[list[_Segment], BeforeValidator(_list)] = []
+    # Read one by one: a defect in one of them is that one's own.
+    features: list[dict[str, Any]]
+    segments: Annotated[list[dict[str, Any]], BeforeValidator(_list)] = []
     query: _Query | None = None
     meta: _Meta | None = None
 
 
+def is_ours(name: str) -> bool:
+    """Whether this is how names of our flags begin."""
+    return name.startswith(PREFIX)
+
+
 def read_features(
-    payload: bytes | str, *, app_name: str = APP_NAME, host_name: str = ""
+    payload: bytes | str,
+    *,
+    app_name: str = APP_NAME,
+    host_name: str = "",
+    wanted: Callable[[str], bool] = is_ours,
 ) -> Features:
     """Read what `/api/client/features` answered. Raises `FeaturesError` that says what is wrong.
 
-    Keys that nobody knows are left out. What a feature says that cannot be followed (a strategy
-    that is not known, a segment that does not exist) is a fault in its rule, not an error. Names
-    of the application and of this host are what strategies and constraints compare with.
+    Only flags that are `wanted` are read, and the parents they name. Keys that nobody knows are
+    left out. What a feature says that cannot be followed (a strategy that is not known, a segment
+    that does not exist) is a fault in its rule; a feature that cannot be read is told by itself.
+    Names of the application and of this host are what strategies and constraints compare with.
     """
     try:
         answer = _Answer.model_validate_json(payload)
     except ValidationError as error:
-        raise FeaturesError(_describe(error)) from None
+        raise FeaturesError(f"not an answer with features: {_describe(error)}") from None
+    raw = _by_name(answer.features)
+    reader = _Reader(raw, _segments(answer.segments))
     environment = (answer.query and answer.query.environment) or ""
-    segments = {segment.id: segment for segment in answer.segments}
-    known = {feature.name: feature for feature in answer.features}
-    rules = {
-        feature.name: Rule(
-            flag=feature.name,
-            enabled=feature.enabled,
-            strategies=_strategies(feature, segments),
-            # Unleash names a parent once per strategy.
-            parents=tuple(
-                dict.fromkeys(_parent(each, known, segments) for each in feature.dependencies)
-            ),
-            variants=tuple(map(_variant, feature.variants)),
-            environment=environment,
-            app_name=app_name,
-            host_name=host_name,
+    rules = {}
+    for name in filter(wanted, raw):
+        feature = reader.feature(name)
+        if feature is not None:
+            rules[name] = Rule(
+                flag=name,
+                enabled=feature.enabled,
+                strategies=reader.strategies(feature),
+                # Unleash names a parent once per strategy.
+                parents=tuple(dict.fromkeys(map(reader.parent, feature.dependencies))),
+                variants=tuple(map(_variant, feature.variants)),
+                environment=environment,
+                app_name=app_name,
+                host_name=host_name,
+            )
+    return Features(
+        revision=(answer.meta and answer.meta.revisionId) or 0,
+        environment=environment,
+        names=frozenset(raw),
+        rules=MappingProxyType(rules),
+        unreadable=MappingProxyType(reader.unreadable),
+    )
+
+
+def _by_name(features: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    by_name = {}
+    nameless = []
+    for position, each in enumerate(features):
+        name = each.get("name")
+        if isinstance(name, str):
+            by_name[name] = each
+        else:
+            nameless.append(f"features[{position}]")
+    if nameless:
+        more = ", ..." if len(nameless) > _TOLD else ""
+        places = ", ".join(nameless[:_TOLD]) + more
+        raise FeaturesError(f"not an answer with features: without a name: {places}")
+    return by_name
+
+
+def _segments(raw: list[dict[str, Any]]) -> dict[int, _Segment]:
+    segments = {}
+    for each in raw:
+        # One that cannot be read does not exist: the strategies that name it say so.
+        with suppress(ValidationError):
+            segment = _Segment.model_validate(each)
+            segments[segment.id] = segment
+    return segments
+
+
+class _Reader:
+    def __init__(self, raw: Mapping[str, dict[str, Any]], segments: Mapping[int, _Segment]) -> None:
+        self._raw = raw
+        self._segments = segments
+        self._read: dict[str, _Feature | None] = {}
+        # Why, by name.
+        self.unreadable: dict[str, str] = {}
+
+    def feature(self, name: str) -> _Feature | None:
+        """The feature with this name; None when there is none, or it cannot be read."""
+        if name not in self._read:
+            self._read[name] = None
+            if name in self._raw:
+                try:
+                    self._read[name] = _Feature.model_validate(self._raw[name])
+                except ValidationError as error:
+                    self.unreadable[name] = _describe(error)
+        return self._read[name]
+
+    def parent(self, dependency: _Dependency) -> Parent:
+        name = dependency.feature
+        feature = self.feature(name)
+        fault = ""
+        if feature is None:
+            cannot = f"{name} cannot be read" if name in self._raw else f"there is no flag {name}"
+            fault = cannot
+        elif feature.dependencies:
+            fault = f"{name} depends on another flag itself"
+        return Parent(
+            flag=name,
+            on=dependency.enabled is not False,
+            wanted=tuple(dependency.variants),
+            enabled=feature is not None and feature.enabled,
+            strategies=() if feature is None else self.strategies(feature),
+            variants=() if feature is None else tuple(map(_variant, feature.variants)),
+            fault=fault,
         )
-        for feature in answer.features
-    }
-    revision = (answer.meta and answer.meta.revisionId) or 0
-    return Features(revision=revision, environment=environment, rules=MappingProxyType(rules))
+
+    def strategies(self, feature: _Feature) -> tuple[Strategy, ...]:
+        return tuple(_strategy(each, feature.name, self._segments) for each in feature.strategies)
 
 
 def _describe(error: ValidationError) -> str:
     problems = error.errors(include_url=False, include_context=False)
-    told = [f"{_place(each['loc'])}: {each['msg']}" for each in problems[:_TOLD]]
+    told = [f"{_place(each['loc'])}: {_message(each)}" for each in problems[:_TOLD]]
     more = f" (and {len(problems) - _TOLD} more)" if len(problems) > _TOLD else ""
-    return f"not an answer with features: {'; '.join(told)}{more}"
+    return "; ".join(told) + more
+
+
+def _message(problem: ErrorDetails) -> str:
+    # The names of these classes are nobody's business.
+    return "Input should be an object" if problem["type"] == "model_type" else problem["msg"]
 
 
 def _place(location: tuple[int | str, ...]) -> str:
@@ -177,30 +277,6 @@ def _place(location: tuple[int | str, ...]) -> str:
     for step in location:
         place += f"[{step}]" if isinstance(step, int) else f"{'.' if place else ''}{step}"
     return place or "the whole"
-
-
-def _parent(
-    dependency: _Dependency, known: Mapping[str, _Feature], segments: Mapping[int, _Segment]
-) -> Parent:
-    feature = known.get(dependency.feature)
-    fault = ""
-    if feature is None:
-        fault = f"there is no flag {dependency.feature}"
-    elif feature.dependencies:
-        fault = f"{dependency.feature} depends on another flag itself"
-    return Parent(
-        flag=dependency.feature,
-        on=dependency.enabled is not False,
-        wanted=tuple(dependency.variants),
-        enabled=feature is not None and feature.enabled,
-        strategies=() if feature is None else _strategies(feature, segments),
-        variants=() if feature is None else tuple(map(_variant, feature.variants)),
-        fault=fault,
-    )
-
-
-def _strategies(feature: _Feature, segments: Mapping[int, _Segment]) -> tuple[Strategy, ...]:
-    return tuple(_strategy(each, feature.name, segments) for each in feature.strategies)
 
 
 def _strategy(raw: _Strategy, flag: str, segments: Mapping[int, _Segment]) -> Strategy:

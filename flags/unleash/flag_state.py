@@ -11,10 +11,9 @@ from flags.provider import Flag, FlagState
 from flags.rule import Rule, Strategy
 from flags.scope import ALL, group_of, group_scope, route_of, route_scope
 from flags.unleash.context import KEY_OF_THE_ROUTE
-from flags.unleash.features import Features
+from flags.unleash.features import PREFIX, Features, is_ours
 from flags.unleash.operators import fault_of
 
-PREFIX: Final = "figway-"
 KILL_SWITCH: Final = "figway-rollback"
 _EVERYBODY: Final = 10_000
 
@@ -47,7 +46,7 @@ def rollback_name(scope: str) -> str:
 
 def our_flags(features: Features) -> frozenset[str]:
     """Every flag in the answer whose name begins as ours do."""
-    return frozenset(name for name in features.rules if name.startswith(PREFIX))
+    return frozenset(filter(is_ours, features.names))
 
 
 def flag_state(
@@ -70,6 +69,7 @@ def flag_state(
 class _Reader:
     def __init__(self, features: Features) -> None:
         self._rules = features.rules
+        self._unreadable = features.unreadable
         self._complaints: dict[Complaint, None] = {}
 
     def read(self, groups: tuple[str, ...], routes: tuple[str, ...], revision: int) -> UnleashState:
@@ -79,6 +79,8 @@ class _Reader:
             if name in both and flag_name(group_scope(name)) in self._rules:
                 message = f"speaks for the group and for the route {name}: rename one of them"
                 self._complain(flag_name(group_scope(name)), message)
+        for flag, why in self._unreadable.items():
+            self._complain(flag, f"cannot be read ({why}): what it said before holds")
         state = FlagState(
             revision=revision,
             rollback=self._rollback(KILL_SWITCH),

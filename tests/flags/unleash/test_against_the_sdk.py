@@ -6,13 +6,13 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given, note, settings
 from yggdrasil_engine.engine import UnleashEngine  # type: ignore[import-untyped]  # has no types
 
 from flags.unleash.admission import compile_rule
-from flags.unleash.features import read_features
 from tests.flags.unleash.drawn import Json, answers, contexts
 from tests.flags.unleash.subject import CONTEXT
+from tests.flags.unleash.test_features import read
 
 
 def by_sdk(answer: Json, context: Json) -> bool:
@@ -23,7 +23,7 @@ def by_sdk(answer: Json, context: Json) -> bool:
 
 
 def by_figway(answer: Json, context: Json) -> bool:
-    rule = read_features(json.dumps(answer)).rules["f"]
+    rule = read(json.dumps(answer)).rules["f"]
     rule = replace(rule, environment=context["environment"], app_name=context["appName"])
     return compile_rule(rule, CONTEXT, own_hash="own")(context)
 
@@ -48,4 +48,5 @@ def is_read_more_strictly(answer: Json) -> bool:
 @given(answers(), contexts())
 def test_every_flag_is_on_for_whom_the_sdk_says(answer: Json, context: Json) -> None:
     sdk, figway = by_sdk(answer, context), by_figway(answer, context)
+    note(f"{json.dumps(answer)}\n{json.dumps(context)}")
     assert figway is sdk or (is_read_more_strictly(answer) and not figway)

@@ -8,11 +8,16 @@ from typing import Any
 import pytest
 
 from flags.rule import Constraint, Override, Parent, Strategy, Variant
-from flags.unleash.features import FeaturesError, read_features
+from flags.unleash.features import Features, FeaturesError, read_features
 
 
 def answer(*features: dict[str, Any], **fields: Any) -> str:
     return json.dumps({"version": 2, "features": list(features), **fields})
+
+
+def read(payload: str, **fields: Any) -> Features:
+    """Every feature, whatever its name."""
+    return read_features(payload, wanted=lambda _: True, **fields)
 
 
 def feature(name: str, *strategies: dict[str, Any], **fields: Any) -> dict[str, Any]:
@@ -45,7 +50,7 @@ def test_a_feature_is_read_whole() -> None:
         "name": "beta",
         "constraints": [{"contextName": "tier", "operator": "NUM_GT", "value": "2"}],
     }
-    features = read_features(
+    features = read(
         answer(
             feature(
                 "f", strategy, dependencies=[{"feature": "p", "variants": ["x"]}], type="release"
@@ -82,7 +87,7 @@ def test_a_feature_is_read_whole() -> None:
 
 
 def test_what_unleash_leaves_out_has_its_usual_value() -> None:
-    features = read_features(
+    features = read(
         answer(
             {"name": "f", "strategies": [rollout("25"), {"name": "default"}]},
             {"name": "g", "enabled": True, "strategies": None, "variants": None},
@@ -114,18 +119,18 @@ def test_what_unleash_leaves_out_has_its_usual_value() -> None:
 def test_a_strategy_that_cannot_be_followed_has_a_fault(
     strategy: dict[str, Any], fault: str
 ) -> None:
-    (read,) = read_features(answer(feature("f", strategy))).rules["f"].strategies
-    assert fault in read.fault
+    (told,) = read(answer(feature("f", strategy))).rules["f"].strategies
+    assert fault in told.fault
 
 
 @pytest.mark.parametrize("percent", ["25", 25, "025"])
 def test_a_percentage_may_be_a_number(percent: object) -> None:
-    (read,) = read_features(answer(feature("f", rollout(percent)))).rules["f"].strategies
-    assert (read.basis_points, read.fault) == (2500, "")
+    (said,) = read(answer(feature("f", rollout(percent)))).rules["f"].strategies
+    assert (said.basis_points, said.fault) == (2500, "")
 
 
 def test_a_parent_that_cannot_be_as_it_must_has_a_fault() -> None:
-    features = read_features(
+    features = read(
         answer(
             feature("f", dependencies=[{"feature": "p"}, {"feature": "nobody"}, {"feature": "p"}]),
             feature("p", dependencies=[{"feature": "g"}]),
@@ -146,17 +151,14 @@ def test_a_parent_that_cannot_be_as_it_must_has_a_fault() -> None:
         pytest.param(b"[]", "the whole: Input should be an object", id="a list"),
         pytest.param(b"{}", "features: Field required", id="no features"),
         pytest.param(b'{"features": null}', "features: Input should be", id="null"),
-        pytest.param(b'{"features": [{"name": 3}]}', "features[0].name: Input", id="a name"),
+        pytest.param(b'{"features": [1]}', "features[0]: Input should be an object", id="a number"),
         pytest.param(
-            b'{"features": [{"name": "f", "strategies": [{}]}, {"name": "g", "variants": 1}]}',
-            "features[0].strategies[0].name: Field required; features[1].variants: Input",
-            id="every problem",
+            b'{"features": [{"name": "f"}, {"name": 3}, {}]}',
+            "without a name: features[1], features[2]",
+            id="without a name",
         ),
         pytest.param(
-            json.dumps({"features": [{}] * 9}).encode(), "(and 4 more)", id="many problems"
-        ),
-        pytest.param(
-            b'{"features": [{"name": "f", "enabled": "yes"}]}', "features[0].enabled", id="a word"
+            json.dumps({"features": [{}] * 9}).encode(), "features[4], ...", id="many problems"
         ),
     ],
 )
@@ -164,3 +166,36 @@ def test_what_is_no_answer_is_refused_with_the_place(payload: bytes, told: str) 
     with pytest.raises(FeaturesError) as refused:
         read_features(payload)
     assert told in str(refused.value)
+
+
+def test_only_our_flags_and_their_parents_are_read() -> None:
+    features = read_features(
+        answer(
+            feature("figway-r", dependencies=[{"feature": "switch"}]),
+            feature("switch", {"name": "default"}),
+            feature("theirs", {"name": 7}),
+        )
+    )
+    assert features.names == {"figway-r", "switch", "theirs"}
+    assert set(features.rules) == {"figway-r"}
+    assert features.rules["figway-r"].parents[0].strategies == (Strategy(name="default"),)
+    assert features.unreadable == {}
+
+
+def test_a_flag_that_cannot_be_read_is_told_and_the_others_are_read() -> None:
+    features = read_features(
+        answer(
+            feature("figway-a", {"parameters": {}}),
+            feature("figway-b", dependencies=[{"feature": "switch"}]),
+            feature("figway-c", {"name": "default", "segments": [7]}),
+            {"name": "switch", "enabled": "yes"},
+            segments=[{"id": 7, "constraints": "none"}],
+        )
+    )
+    assert features.unreadable == {
+        "figway-a": "strategies[0].name: Field required",
+        "switch": "enabled: Input should be a valid boolean",
+    }
+    assert set(features.rules) == {"figway-b", "figway-c"}
+    assert features.rules["figway-b"].parents[0].fault == "switch cannot be read"
+    assert features.rules["figway-c"].strategies[0].fault == "there is no segment 7"

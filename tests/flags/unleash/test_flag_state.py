@@ -208,6 +208,26 @@ def test_what_cannot_be_followed_is_told_once_with_its_place() -> None:
     assert state_of(feature("not-ours", {"name": "unknown"})).complaints == ()
 
 
+def test_a_flag_that_cannot_be_read_holds_what_it_said() -> None:
+    before = state_of(feature("figway-r", rollout("25", groupId="r"))).state
+    read = state_of(
+        feature("figway-r", {"parameters": {}}), {"name": "figway-rollback", "strategies": [1]}
+    )
+    assert [(each.flag, each.message) for each in read.complaints] == [
+        (
+            "figway-r",
+            "cannot be read (strategies[0].name: Field required): what it said before holds",
+        ),
+        (
+            "figway-rollback",
+            "cannot be read (strategies[0]: Input should be an object): what it said before holds",
+        ),
+    ]
+    assert read.state.rollback is None
+    held, _ = hold_missing(before, read.state)
+    assert held.routes["r"].basis_points == 2500
+
+
 def test_names_of_flags() -> None:
     assert flag_name("group:purchase") == "figway-purchase"
     assert [rollback_name(scope) for scope in ("all", "group:purchase", "route:r")] == [

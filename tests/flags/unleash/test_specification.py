@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from flags.unleash.admission import compile_rule
-from flags.unleash.features import Features, read_features
+from flags.unleash.features import Features
 from tests.flags.unleash.subject import CONTEXT
+from tests.flags.unleash.test_features import read
 from tests.rigs.unleash_server import SPECIFICATION
 
 # File and description of a case that is not run -> why. None is needed; a name that is in no file
@@ -75,7 +76,7 @@ def test_a_flag_is_on_for_whom_the_client_specification_says(
     if (name, test["description"]) in EXCLUDED:
         return
     payload = json.dumps(folded(state) if "events" in state else state)
-    answer = is_enabled(read_features(payload), test["toggleName"], test["context"])
+    answer = is_enabled(read(payload), test["toggleName"], test["context"])
     assert answer is test["expectedResult"]
 
 
