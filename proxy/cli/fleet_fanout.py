@@ -34,7 +34,7 @@ def change(args: argparse.Namespace, path: str, body: dict[str, object]) -> Any:
     Raises Failure when it is refused, or when nobody can be asked.
     """
     try:
-        answer = client.ask(args, "POST", path, body, seen=args.if_revision)
+        answer = _whole(client.ask(args, "POST", path, body, seen=args.if_revision))
     except client.Unreachable as failure:
         known = _known(args, ())
         if not known:
@@ -125,7 +125,18 @@ def _ask(
         answer = client.ask(there, "POST", path, body, timeout=patience)
     except Failure as failure:
         return failure
-    return {**answer, "asked_ms": round((time.perf_counter() - began) * 1000, 3)}
+    asked_ms = round((time.perf_counter() - began) * 1000, 3)
+    if "replicas" not in answer:
+        # A figway of before there were fleets: its workers' word is that of the replica.
+        state = "unconfirmed" if answer["unconfirmed"] else "applied"
+        word = {"replica": peer, "boot": "", "state": state, "ms": asked_ms, "applied_ms": 0.0}
+        answer = {**answer, "replicas": [word]}
+    return {**_whole(answer), "asked_ms": asked_ms}
+
+
+def _whole(answer: dict[str, Any]) -> dict[str, Any]:
+    """The answer, with what a figway of before there were fleets does not say."""
+    return {"replicas": [], "fleet": {"state": "alone", "peers": []}, **answer}
 
 
 def _joined(answer: dict[str, Any], answers: dict[str, Any]) -> dict[str, Any]:

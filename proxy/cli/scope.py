@@ -83,10 +83,11 @@ def actor() -> str:
 def tell(answer: dict[str, Any], done: str, *, as_json: bool) -> int:
     """Print what a change came to; return the exit code."""
     missing = answer["unconfirmed"]
-    replicas = answer["replicas"]
+    # A figway of before there were fleets says nothing of them.
+    replicas = answer.get("replicas", [])
     silent = [word for word in replicas if word["state"] not in ("applied", "gone")]
     # Nobody could be asked, so nobody is known to have heard of it.
-    untold = answer["fleet"]["state"] == "unreachable" and len(replicas) < 2
+    untold = answer.get("fleet", {}).get("state") == "unreachable" and len(replicas) < 2
     if as_json:
         print_json(answer)
     else:

@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     _print_problems(status["routes"])
     print(f"flags: {status['flags']['path']}, revision {status['revision']}")
     _print_problems(status["flags"])
-    if status["provider"]:
+    if status.get("provider"):
         print(fleet_text.provider(status["provider"]))
     if status["holds"]:
         print(bold(bad("ROLLED BACK")))
@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
         for w in status["workers"]
     ]
     print(table(("worker", "process", "state", "up", "revision"), rows))
-    if status["fleet"]:
+    if status.get("fleet"):
         print()
         print(fleet_text.fleet(status))
         print()

@@ -241,3 +241,23 @@ def test_a_replica_that_is_silent_in_the_store_is_asked_and_left_out_if_it_is_de
     cut_off.confirmed = False
     assert roll_back(first.url) == 1
     assert "c: NOT confirmed" in capsys.readouterr().out
+
+
+def test_figways_of_before_there_were_fleets_are_understood(
+    start: Callable[..., Replica],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def before(self: Replica) -> dict[str, Any]:
+        said = answer(self)
+        return {key: said[key] for key in said if key not in ("replicas", "fleet")}
+
+    answer = Replica.answer
+    old = start("b")
+    assert roll_back(start("a", peers=[old.url]).url) == 0
+    monkeypatch.setattr(Replica, "answer", before)
+    assert roll_back(old.url) == 0
+    assert "rolled back route:a: 1 worker confirmed in 1.0 ms" in capsys.readouterr().out
+    monkeypatch.setenv("FIGWAY_PEERS", old.url)
+    assert roll_back(dead(), "--json") == 1
+    assert words(capsys.readouterr().out)[old.url] == "applied"
