@@ -109,6 +109,26 @@ def test_a_constraint_that_can_be_met_has_no_fault() -> None:
     assert fault_of(constraint("REGEX", "")) == ""
 
 
+@given(
+    st.one_of(
+        st.text(st.characters(exclude_categories=["Cs"]), max_size=40),
+        st.from_regex(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,16}(Z|[+-][0-9]{2}:[0-9]{2})"),
+        st.from_regex(r"[0-9.]{1,400}([-+][0-9a-z.-]*)?"),
+        st.from_regex(r"[0-9a-f:.]{1,40}(%[a-z]*)?"),
+    )
+)
+def test_no_value_of_a_request_raises(value: str) -> None:
+    for one in (
+        *(constraint(f"NUM_{order}", "1") for order in ("EQ", "LT")),
+        *(constraint(f"SEMVER_{order}", "1.0.0") for order in ("EQ", "GT")),
+        constraint("DATE_AFTER", "2026-11-22T18:00:00Z"),
+        constraint("REGEX", "^a"),
+        constraint("IN_CIDR", "10.0.0.0/8", "::/0"),
+        constraint("STR_CONTAINS", "a", case_insensitive=True),
+    ):
+        assert compile_test(one)(value) in (True, False)
+
+
 def test_a_pattern_takes_no_longer_for_a_value_made_to_be_slow() -> None:
     test = compile_test(constraint("REGEX", "^(a+)+$"))
     assert not test("a" * 100_000 + "b")
