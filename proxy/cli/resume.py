@@ -17,8 +17,8 @@ def add_parser(subparsers: Parsers) -> None:
         "resume",
         help="end a rollback",
         description="End a rollback that a command, a signal or the sentinel file started, for the"
-        " same scope. What a flag started ends when that flag is set to false; this command names"
-        " what still holds.",
+        " same scope, on every replica. What a flag started ends when that flag is set to false;"
+        " this command names what still holds.",
         epilog='example:\n  figway resume --all --reason "fixed in 4.2.1"\n'
         "\nexit codes: 0 free again, 1 refused, not confirmed or still held,"
         " 2 figway cannot be reached\n",

@@ -24,14 +24,16 @@ def add_parser(subparsers: Parsers) -> None:
         "rollback",
         help="send everything, a group or a route back to legacy",
         description="Send everything, a group or a route back to legacy. The command returns when"
-        " every worker has confirmed; from then on no new request reaches a new service. It stays"
+        " every worker of every live replica has confirmed; from then on no new request reaches a"
+        " new service. It stays"
         " so, also over a restart, until `figway resume`. Routes at stage complete stay where they"
         " are. With --plan nothing is changed: it tells the load that legacy would get, by the"
         " traffic of the last minute. A rollback of everything tells it too before it acts, and"
-        " acts whatever the plan says.",
+        " acts whatever the plan says. While the store that replicas share is down, it asks each of"
+        " them by itself: those that FIGWAY_PEERS names, and those that were known.",
         epilog='example:\n  figway rollback --all --reason "error rate after 4.2"\n'
         "  figway rollback --all --plan\n"
-        "\nexit codes: 0 every worker confirmed, 1 refused or not confirmed,"
+        "\nexit codes: 0 every live replica confirmed, 1 refused or not confirmed,"
         " 2 figway cannot be reached\n"
         "with --plan: 0 legacy bears it or nobody said what it bears, 1 it would get more\n",
         formatter_class=Help,
