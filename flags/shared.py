@@ -107,12 +107,19 @@ class SharedChange:
     reason: str = ""
     actor: str = ""
     since: float = 0.0
+    # Of a resume: the newest word on the scope that whoever resumes knew of. A rollback that is
+    # newer stays, and nothing is written. None: whatever there is.
+    seen: int | None = None
     # One line of the audit, JSON, for the store's own stream.
     audit: str = ""
 
 
 class SharedStoreError(Exception):
     """The store did not confirm a write or a read; the message says why and what to look at."""
+
+
+class NewerRollbackError(Exception):
+    """The store holds a rollback that whoever resumed did not know of, and left it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +189,10 @@ class SharedStore(Protocol):
         """Let go of everything, within a second."""
 
     async def write(self, change: SharedChange, patience: float) -> SharedState:
-        """Write a change; what the store holds then. Raises SharedStoreError."""
+        """Write a change; what the store holds then.
+
+        Raises SharedStoreError, and NewerRollbackError for a resume that has not `seen` everything.
+        """
 
     def now_us(self) -> int:
         """Microseconds since the epoch by the store's clock, as far as that is known.

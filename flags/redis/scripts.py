@@ -10,11 +10,12 @@ from typing import Final
 
 # KEYS: state, done, audit.
 # ARGV: bell, least revision, last moment (microseconds), how long the id is remembered (ms),
-#       length of the audit, its line, then field and text without revision, again and again.
-# Returns: written | again | late, the audit's error or '', the hash.
+#       length of the audit, its line, the newest revision that a rollback may have which the
+#       words end ('' for any), then field and text without revision, again and again.
+# Returns: written | again | late | newer, the audit's error or '', the hash.
 WRITE: Final = """
 local function number(text)
-  local value = tonumber(text)
+  local value = tonumber(text or '')
   -- What is no revision, or beyond what a double counts, is as good as none.
   if not value or value ~= value or value < 0 or value > 9007199254739968 then return 0 end
   return value
@@ -23,8 +24,16 @@ local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local outcome, trouble = 'again', ''
 if redis.call('EXISTS', KEYS[2]) == 0 then
+  local newer = false
+  for i = 8, #ARGV, 2 do
+    local there = redis.call('HGET', KEYS[1], ARGV[i]) or ''
+    local revision = string.match(there, '^(%d+) {"on":true')
+    newer = newer or ARGV[7] ~= '' and number(revision) > tonumber(ARGV[7])
+  end
   if now > tonumber(ARGV[3]) then
     outcome = 'late'
+  elseif newer then
+    outcome = 'newer'
   else
     outcome = 'written'
     local before = redis.call('HGET', KEYS[1], 'rev') or '0'
@@ -32,7 +41,7 @@ if redis.call('EXISTS', KEYS[2]) == 0 then
     local text = string.format('%.0f', revision)
     redis.call('SET', KEYS[2], text, 'PX', ARGV[4])
     local message = {'words', before, text}
-    for i = 7, #ARGV, 2 do
+    for i = 8, #ARGV, 2 do
       local word = text .. ' ' .. ARGV[i + 1]
       redis.call('HSET', KEYS[1], ARGV[i], word)
       table.insert(message, ARGV[i])

@@ -22,6 +22,7 @@ from flags.redis.watch import Watch
 from flags.redis.words import read_fields, words_of
 from flags.shared import (
     AckView,
+    NewerRollbackError,
     ReplicaView,
     SharedChange,
     SharedListener,
@@ -115,7 +116,8 @@ class RedisStore:
         """Write a change, in `patience` seconds; what the store holds then.
 
         Raises SharedStoreError. A write that was not confirmed may have been made all the same, but
-        is not made any more a moment after `patience`.
+        is not made any more a moment after `patience`. Raises NewerRollbackError for a resume that
+        has not `seen` everything.
         """
         try:
             words = words_of(change, self._settings.replica)
@@ -153,7 +155,7 @@ class RedisStore:
             return (
                 *("EVAL", WRITE, 3, keys.state, keys.done(change.id), keys.audit),
                 *(keys.bell, change.revision, last, remember, settings.audit_length),
-                *(change.audit, *words),
+                *(change.audit, "" if change.seen is None else change.seen, *words),
             )
 
         loop = asyncio.get_running_loop()
@@ -171,6 +173,8 @@ class RedisStore:
         self._sight.besides(texts, heard=heard)
         if self._sight.doubtful:
             self._watch.look_now()
+        if outcome == b"newer":
+            raise NewerRollbackError
         return merge(read_fields(texts).state, self._sight.fields.state)
 
     def _failed(self, detail: str) -> SharedStoreError:

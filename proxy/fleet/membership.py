@@ -40,12 +40,18 @@ ANSWER_SECONDS = 2.0
 WRITE_SECONDS = 1.0
 # How long a status may wait for the registry.
 LOOK_PATIENCE = 0.5
+# How long what was heard may wait before it is written to disk.
+DISK_AFTER_SECONDS = 0.1
 # What a replica that has joined asks the others to look at.
 REGISTRY = "registry"
 _FAILING = frozenset({"down", "refused", "full", "read_only", "damaged", "loading"})
 
 
 Standing = Callable[[], Awaitable[Collection[tuple[str, Source]]]]
+
+
+def _held_already() -> None:
+    """Do nothing: it was made to hold here before anybody else was told."""
 
 
 class Fleet:
@@ -125,8 +131,10 @@ class Fleet:
             self._background.begin(work(), f"fleet {name}")
 
     async def close(self) -> None:
-        """Stop, and give the lease back."""
+        """Stop, keep what was heard last, and give the lease back."""
         await self._background.close()
+        if self._unkept.is_set():
+            await self._keep()
         await self._store.close()
 
     # What the store tells.
@@ -194,6 +202,8 @@ class Fleet:
         """Keep what was heard. A disk that is slower than the fleet keeps the newest only."""
         while not self._background.closed:
             await self._unkept.wait()
+            # The store has it too; here and on neighbours of this machine, workers come first.
+            await asyncio.sleep(DISK_AFTER_SECONDS)
             self._unkept.clear()
             await self._keep()
 
@@ -251,15 +261,28 @@ class Fleet:
 
     # Sharing what was decided here.
 
-    async def spread(self, change: SharedChange, *, began: float, patience: float) -> Spread:
-        """Write a change that holds here already, and wait for every live replica's word."""
+    async def spread(
+        self,
+        change: SharedChange,
+        *,
+        began: float,
+        patience: float,
+        use_here: Callable[[], None] = _held_already,
+    ) -> Spread:
+        """Write a change, and wait for every live replica's word.
+
+        `use_here` makes it hold here, if it does not yet, once the store has it or cannot be asked.
+        Raises what that raises, and NewerRollbackError.
+        """
         try:
             state = await self._write(change, patience)
         except SharedStoreError as error:
+            use_here()
             # The store is brought up to it as soon as it takes anything.
             self._store.assert_state(self._switches.latch.shared)
             reach = Reach(state="unreachable", detail=str(error), peers=self.peers)
             return Spread(reach=reach, replicas=(await self._own_word(began, patience),))
+        use_here()
         ms = round((time.perf_counter() - began) * 1000, 3)
         self._take(state, standing=await self._standing_if_asked(change))
         mark, share = state.marks.get(change.scope), state.shares.get(change.scope)

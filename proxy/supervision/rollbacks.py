@@ -12,19 +12,21 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from structlog.typing import FilteringBoundLogger
 
 from flags.latch import Hold, Source
 from flags.scope import ALL, checked_scope, group_of, group_scope, route_of, route_scope
-from flags.shared import SharedChange
+from flags.shared import NewerRollbackError, SharedChange
 from proxy.fleet.membership import Fleet
 from proxy.fleet.spread import ALONE, LOCAL, Spread
 from proxy.routing.route import RouteFile
 from proxy.stages import Stage
 from proxy.supervision.audit import Actor, Entry, text
 from proxy.supervision.change import Change, Refusal, Refused, change
+from proxy.supervision.crew import Publication
 from proxy.supervision.journal import Journal, begun, done
 from proxy.supervision.percentage import known
 from proxy.supervision.publisher import PATIENCE_SECONDS, Publisher
@@ -136,6 +138,7 @@ class Rollbacks:
         switches = self._switches
         before = self.state_of(scope)
         standing = await self.standing()
+        known = switches.latch.shared.marks.get(scope)
         mark = switches.off(scope, actor=actor.who, reason=reason)
         lifted = switches.latch.resume(mark, standing=standing).lifted
         if not lifted and not self._held_elsewhere(scope):
@@ -156,19 +159,33 @@ class Rollbacks:
                 "the end of the rollback cannot be kept on disk, so a restart would roll back"
                 " again: mend the state directory (is its disk full?), then resume",
             )
-        if self._begun != begun_before:
-            # A rollback that came while the disk was busy may not be swept away unseen.
+        publications: list[Publication] = []
+
+        def use_here() -> None:
+            if self._begun != begun_before:
+                raise NewerRollbackError
+            switches.latch = switches.latch.resume(mark, standing=standing).latch
+            publications.append(self._publisher.publish())
+
+        fleet = self._alone
+        try:
+            if self.fleet is None:
+                use_here()
+            else:
+                told = begun("resume", scope, actor, reason, before, revision)
+                shared = _change(scope, mark.revision, actor, reason, told, on=False)
+                shared = replace(shared, seen=0 if known is None else known.revision)
+                # The store first: only there it is known what was begun on other replicas.
+                fleet = await self.fleet.spread(
+                    shared, began=started, patience=patience, use_here=use_here
+                )
+        except NewerRollbackError:
+            # What was begun since may not be swept away unseen.
             await self._journal.keep_latch(patience)
             raise Refused(
                 Refusal.CONFLICT, "a rollback was started meanwhile: look at `figway status`"
-            )
-        switches.latch = switches.latch.resume(mark, standing=standing).latch
-        publication = self._publisher.publish()
-        fleet = self._alone
-        if self.fleet is not None:
-            told = begun("resume", scope, actor, reason, before, revision)
-            shared = _change(scope, mark.revision, actor, reason, told, on=False)
-            fleet = await self.fleet.spread(shared, began=started, patience=patience)
+            ) from None
+        (publication,) = publications
         confirmed = await self._publisher.confirmed(publication, patience)
         fleet = fleet.confirmed_here(confirmed.ms)
         if switches.latch != resumed.latch:

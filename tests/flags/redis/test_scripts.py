@@ -14,9 +14,14 @@ NEVER = "9000000000000000"
 
 
 def write(
-    server: RedisServer, *words: str, least: int = 0, last: str = NEVER, done: str = DONE
+    server: RedisServer,
+    *words: str,
+    least: int = 0,
+    last: str = NEVER,
+    done: str = DONE,
+    seen: str = "",
 ) -> str:
-    arguments = (BELL, str(least), last, "60000", "10", "line", *words)
+    arguments = (BELL, str(least), last, "60000", "10", "line", seen, *words)
     return server.command("EVAL", WRITE, "3", STATE, done, AUDIT, *arguments).splitlines()[0]
 
 
@@ -49,6 +54,26 @@ def test_a_write_that_was_made_and_one_that_is_late_change_nothing(
     # A retry of what was made is told so, however late it comes.
     assert write(redis_server, "a", "{1}", last="1") == "again"
     assert redis_server.command("HGETALL", STATE) == before
+
+
+@pytest.mark.parametrize(
+    ("there", "outcome"),
+    [
+        pytest.param('9 {"on":true,"reason":""}', "newer", id="a rollback that is newer"),
+        pytest.param('7 {"on":true,"reason":""}', "written", id="the rollback that was seen"),
+        pytest.param('9 {"on":false,"reason":""}', "written", id="a resume that is newer"),
+        pytest.param('9 {"on":false,"reason":"9 {\\"on\\":true"}', "written", id="its words only"),
+        pytest.param("junk", "written", id="what nobody can read"),
+        pytest.param("", "written", id="nothing"),
+    ],
+)
+def test_a_resume_is_written_over_what_it_has_seen(
+    redis_server: RedisServer, there: str, outcome: str
+) -> None:
+    redis_server.command("HSET", STATE, "rev", "9", "a", there)
+    assert write(redis_server, "a", '{"on":false}', seen="7") == outcome
+    assert (field(redis_server, "a") == there) is (outcome == "newer")
+    assert redis_server.command("EXISTS", DONE) == ("0" if outcome == "newer" else "1")
 
 
 @pytest.mark.parametrize("junk", ["", "x", "nan", "inf", "-5", "1e400", "9" * 20, " "])

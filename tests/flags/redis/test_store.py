@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 
 from flags.redis.settings import RedisSettings
 from flags.redis.store import RedisStore
 from flags.redis.url import parse_redis_url
-from flags.shared import Mark, Share, SharedState, SharedStoreError
+from flags.shared import Mark, NewerRollbackError, Share, SharedState, SharedStoreError
 from tests.flags.redis.fleet import change_of, connected, fleet, until
 from tests.rigs.redis_server import RedisServer
 
@@ -287,3 +288,29 @@ async def test_a_store_is_closed_before_it_was_reached() -> None:
     async with fleet("redis://127.0.0.1:9", "a") as (one,):
         assert one.store.health.state == "starting"
         one.store.assert_state(SharedState(revision=1))
+
+
+@pytest.mark.parametrize(
+    ("seen", "ends"),
+    [
+        pytest.param(0, True, id="the rollback it knew"),
+        pytest.param(-1, False, id="a rollback it did not know"),
+    ],
+)
+async def test_a_resume_ends_only_what_it_has_seen(
+    redis_server: RedisServer, seen: int, ends: bool
+) -> None:
+    async with fleet(redis_server.url, "a", "b") as (one, other):
+        await connected([one, other])
+        known = (await one.change(change_of(rollback=True))).marks["all"].revision
+        resume = replace(change_of(rollback=False), seen=known + seen)
+        if ends:
+            await other.change(resume)
+        else:
+            with pytest.raises(NewerRollbackError):
+                await other.change(resume)
+        await until(lambda: one.rolled_back() is not ends)
+        assert other.rolled_back() is not ends
+        # What is off already is no rollback, however new.
+        await other.change(replace(change_of("route:x", rollback=False), seen=0))
+        await other.change(replace(change_of("route:x", rollback=False), seen=0))

@@ -12,6 +12,7 @@ from flags.shared import (
     NOTHING_SHARED,
     AckView,
     Mark,
+    NewerRollbackError,
     ReplicaView,
     Share,
     SharedChange,
@@ -103,6 +104,9 @@ class MemoryStore:
     async def write(self, change: SharedChange, patience: float) -> SharedState:
         await asyncio.sleep(0)
         self._answer()
+        there = self.sea.state.marks.get(change.scope)
+        if change.seen is not None and there and there.on and there.revision > change.seen:
+            raise NewerRollbackError
         revision = max(self.sea.state.revision + 1, change.revision, self.now_us())
         marks, shares = {}, {}
         if change.rollback is not None:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from flags.latch import Source
+from flags.latch import Latch, Source
 from flags.scope import ALL
-from flags.shared import AckView
+from flags.shared import AckView, SharedChange, SharedState, SharedStoreError
 from proxy.fleet import membership
 from proxy.fleet.acks import AckBook
 from proxy.supervision.audit import Actor
@@ -249,3 +249,41 @@ def test_acks_are_timed_by_this_clock_and_an_older_one_says_nothing_new() -> Non
     assert book.confirmed(8) == {"x": "b"}
     book.forget(set())
     assert book.confirmed(8) == {}
+
+
+async def test_a_resume_ends_no_rollback_that_another_replica_began_meanwhile(
+    fleet: list[Member], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await roll_back(fleet[0])
+    keep = fleet[0].journal.keep_latch
+
+    async def busy(patience: float, latch: Latch | None = None) -> bool:
+        kept_it = await keep(patience, latch)
+        if latch is not None:
+            await roll_back(fleet[1])
+        return kept_it
+
+    monkeypatch.setattr(fleet[0].journal, "keep_latch", busy)
+    with pytest.raises(Refused, match="started meanwhile") as refused:
+        await resume(fleet[0])
+    assert refused.value.kind is Refusal.CONFLICT
+    assert all(each.rolled_back for each in fleet)
+    assert '"on": true' in kept(fleet[0])
+
+
+async def test_a_resume_that_the_store_does_not_take_ends_nothing_begun_here_meanwhile(
+    fleet: list[Member], sea: Sea, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await roll_back(fleet[0])
+    write = fleet[0].store.write
+
+    async def slow(change: SharedChange, patience: float) -> SharedState:
+        monkeypatch.setattr(fleet[0].store, "write", write)
+        sea.fail("gone")
+        await roll_back(fleet[0])
+        raise SharedStoreError("no answer")
+
+    monkeypatch.setattr(fleet[0].store, "write", slow)
+    with pytest.raises(Refused, match="started meanwhile"):
+        await resume(fleet[0])
+    assert fleet[0].rolled_back
