@@ -34,7 +34,10 @@ def change(args: argparse.Namespace, path: str, body: dict[str, object]) -> Any:
     Raises Failure when it is refused, or when nobody can be asked.
     """
     try:
-        answer = _whole(client.ask(args, "POST", path, body, seen=args.if_revision))
+        # One that hangs is to be passed over while there is still somebody to be saved.
+        patience = float(args.wait) + _GRACE_SECONDS
+        said = client.ask(args, "POST", path, body, seen=args.if_revision, timeout=patience)
+        answer = _whole(said)
     except client.Unreachable as failure:
         known = _known(args, ())
         if not known:

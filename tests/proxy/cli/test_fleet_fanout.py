@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -13,6 +14,7 @@ from typing import Any, Self
 
 import pytest
 
+from proxy.cli import fleet_fanout
 from proxy.cli.main import main
 from tests.rigs.child import free_ports
 
@@ -261,3 +263,18 @@ def test_figways_of_before_there_were_fleets_are_understood(
     monkeypatch.setenv("FIGWAY_PEERS", old.url)
     assert roll_back(dead(), "--json") == 1
     assert words(capsys.readouterr().out)[old.url] == "applied"
+
+
+def test_a_figway_that_hangs_is_passed_over(
+    start: Callable[..., Replica],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fleet_fanout, "_GRACE_SECONDS", 0.2)
+    other = start("b")
+    monkeypatch.setenv("FIGWAY_PEERS", other.url)
+    # It takes connections, and never answers.
+    with socket.create_server(("127.0.0.1", 0)) as hung:
+        here = f"http://127.0.0.1:{hung.getsockname()[1]}"
+        assert roll_back(here, "--json", "--wait", "0.1") == 1
+    assert words(capsys.readouterr().out) == {here: "unreachable", "b": "applied"}
