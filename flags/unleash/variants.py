@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 import mmh3
@@ -28,7 +29,7 @@ def variant_reader(
     """
     of_flag = _choice(flag, variants, context)
     of_strategies = tuple(
-        (check, _choice(strategy.hash_group or flag, strategy.variants, context))
+        (check, _choice(strategy.hash_group or flag, _sticking(strategy), context))
         for strategy, check in strategies
     )
 
@@ -39,6 +40,13 @@ def variant_reader(
         return (of_flag or _none)(subject)
 
     return variant
+
+
+def _sticking(strategy: Strategy) -> tuple[Variant, ...]:
+    # Variants of a gradual rollout are hashed by what the rollout is hashed by.
+    if strategy.name != "flexibleRollout":
+        return strategy.variants
+    return tuple(replace(each, stickiness=strategy.stickiness) for each in strategy.variants)
 
 
 def _none(_subject: Any) -> str:
