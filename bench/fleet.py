@@ -16,6 +16,7 @@ from typing import Any, Self
 
 from bench.figway import Figway
 from bench.ports import free_ports
+from bench.priority import shield
 from bench.proc import TICKS_PER_SECOND, cpu_ticks, process_tree
 from bench.processes import HarnessError
 from bench.servers import wait_for
@@ -102,6 +103,8 @@ class Fleet:
             )
             for problem in filter(None, problems):
                 raise problem
+            for replica in self.replicas:
+                shield(replica.pid)
             wait_for("every replica knows all others", self._know_each_other, 60)
             self._stack = stack.pop_all()
 

@@ -18,7 +18,7 @@ from flags.unleash.webhook import Webhook
 from proxy.control_plane import ControlPlane, Provider
 from proxy.fleet import peers
 from proxy.fleet.freshness import fresh_peer
-from proxy.fleet.membership import Fleet
+from proxy.fleet.membership import DISK_AFTER_SECONDS, Fleet
 from proxy.fleet.opening import admin_address, new_boot, open_store, replica_name, shown_store
 from proxy.fleet.replica import Facts, Replica
 from proxy.fleet.view import FleetView, ProviderView, ReplicaStatus
@@ -203,6 +203,8 @@ class Outside:
     async def _write_down(self, move: Move, word: Mark | Share) -> None:
         publisher = self._control.publisher
         used = await publisher.used(publisher.revision)
+        # Whoever was told has written it down before; here workers come first.
+        await asyncio.sleep(DISK_AFTER_SECONDS)
         actor = Actor(
             who=word.actor or "unknown", via="fleet", credential=f"replica {word.replica}"
         )
