@@ -31,7 +31,7 @@ def live_flags(
 
     `complaints` are the provider's own, about flags that it cannot follow.
     """
-    told: set[tuple[str, str]] = set()
+    told: set[str] = set()
     for scope, routes in _moving(subject).items():
         said = flags.group_basis_points if routes[0].group else flags.route_basis_points
         basis_points = said.get(routes[0].group or routes[0].id)
@@ -42,16 +42,17 @@ def live_flags(
             yield from _above(subject, scope, routes, basis_points)
         if rule is None:
             continue
-        told |= {(rule.flag, fault) for fault in faults_of(rule)}
-        for fault in dict.fromkeys(faults_of(rule)):
-            yield _found(subject, "FLAG002", routes[0], f"{rule.flag}: {fault}", _FOLLOWED)
+        for text in dict.fromkeys(f"{rule.flag}: {fault}" for fault in faults_of(rule)):
+            told.add(text)
+            yield _found(subject, "FLAG002", routes[0], text, _FOLLOWED)
         for percentage in sorted(set(rule.percentages()), reverse=True)[:1]:
             yield from _above(subject, scope, routes, percentage)
         yield from _hashes(subject, rule, routes)
         yield from _fields(subject, rule, routes[0])
     for complaint in complaints:
-        if (complaint.flag, complaint.message) not in told:
-            text = f"{complaint.flag}: {complaint.message}" if complaint.flag else complaint.message
+        # A running figway tells them as one text, the name of the flag in front.
+        text = f"{complaint.flag}: {complaint.message}" if complaint.flag else complaint.message
+        if text not in told:
             yield subject.finding("FLAG002", ("routes",), text, _FOLLOWED)
 
 

@@ -151,12 +151,23 @@ def test_what_is_in_order_is_not_found(routes: str, flags: FlagSnapshot) -> None
     assert found(routes, flags) == ()
 
 
-def test_complaints_of_the_provider_are_findings_once() -> None:
-    fault = "there is no strategy 'byWeather'"
-    flags = rule_of_a(Strategy(name="byWeather", fault=fault), rollout(5, constraints=(GERMANY,)))
-    same = Complaint(flag="figway-a", message=f"strategy byWeather: {fault}; it lets nobody in")
-    other = Complaint(flag="figway-rollback", message="has conditions")
+FAULT = "there is no strategy 'byWeather'"
+SAME = f"strategy byWeather: {FAULT}; it lets nobody in"
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        pytest.param(Complaint(flag="figway-a", message=SAME), id="flag and words"),
+        pytest.param(
+            Complaint(flag="", message=f"figway-a: {SAME}"), id="as the admin API says it"
+        ),
+    ],
+)
+def test_complaints_of_the_provider_are_findings_once(same: Complaint) -> None:
+    flags = rule_of_a(Strategy(name="byWeather", fault=FAULT), rollout(5, constraints=(GERMANY,)))
+    other = Complaint(flag="", message="figway-rollback: has conditions")
     assert [each.message for each in found(CANARY, flags, same, other)] == [
         "figway-rollback: has conditions",
-        f"figway-a: {same.message}",
+        f"figway-a: {SAME}",
     ]
