@@ -169,6 +169,12 @@ class SharedListener(Protocol):
     def on_state(self, state: SharedState) -> None:
         """The store holds this; may be older than what is known, or the same again."""
 
+    def on_part(self, state: SharedState) -> None:
+        """The store holds this and something before it that is still to be read.
+
+        It is to be used at once, and not to be confirmed: its revision covers what is not in it.
+        """
+
     def on_health(self, health: StoreHealth) -> None:
         """The health changed."""
 

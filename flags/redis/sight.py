@@ -14,7 +14,8 @@ from flags.shared import SharedState
 class Sight:
     """The hash as it was last seen. Tells the state whenever it saw something."""
 
-    def __init__(self, tell: Callable[[SharedState], None], counts: RedisCounts) -> None:
+    def __init__(self, tell: Callable[[SharedState, bool], None], counts: RedisCounts) -> None:
+        """`tell` gets the state, and whether nothing before it is missing."""
         self._tell = tell
         self._counts = counts
         self.fields: Fields = NO_FIELDS
@@ -41,8 +42,8 @@ class Sight:
         What it lacks is not taken for lost, and is looked for.
         """
         if self.falls_back(answer):
-            self._see(with_news(self.fields, answer, read_fields(answer).revision))
             self.doubtful = True
+            self._see(with_news(self.fields, answer, read_fields(answer).revision))
         else:
             self.whole(answer, heard=heard)
         # A read that was asked for before may be answered after.
@@ -82,7 +83,7 @@ class Sight:
     def _see(self, fields: Fields) -> None:
         self.fields = fields
         self.open = True
-        self._tell(fields.state)
+        self._tell(fields.state, not self.doubtful)
 
 
 def texts_of(answer: list[bytes]) -> dict[str, str]:

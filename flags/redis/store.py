@@ -249,8 +249,8 @@ class RedisStore:
             except Exception as error:  # noqa: BLE001 - what the listener does is not our affair
                 survived(error, "telling what Redis said")
 
-    def _on_state(self, state: SharedState) -> None:
-        self._tell(lambda listener: listener.on_state(state))
+    def _on_state(self, state: SharedState, whole: bool) -> None:
+        self._tell(lambda it: it.on_state(state) if whole else it.on_part(state))
         self._desk.check()
 
     def _on_health(self, health: StoreHealth) -> None:

@@ -141,14 +141,22 @@ class Fleet:
 
     def on_state(self, state: SharedState) -> None:
         """Take over what is news in it."""
-        before = self._switches.latch
-        still = {hold.key for hold in before.hear(state).local}
-        if any(h.source is Source.SENTINEL and h.key not in still for h in before.local):
+        if self._lifts_sentinel(state):
             # Whether it still stands decides what a resume lifts, and that is a question to a disk.
             self._background.begin(self._take_beside_sentinel(state), "hear of a change")
         else:
             self._take(state)
         self.answered.set()
+
+    def on_part(self, state: SharedState) -> None:
+        """Use what is news in it, and confirm nothing: the whole of it comes."""
+        if not self._lifts_sentinel(state):
+            self._take(state, whole=False)
+
+    def _lifts_sentinel(self, state: SharedState) -> bool:
+        before = self._switches.latch.local
+        still = {hold.key for hold in self._switches.latch.hear(state).local}
+        return any(h.source is Source.SENTINEL and h.key not in still for h in before)
 
     async def _take_beside_sentinel(self, state: SharedState) -> None:
         self._take(state, standing=await self._standing())
@@ -176,24 +184,30 @@ class Fleet:
         else:
             self.on_nudged(what)
 
-    def _take(self, state: SharedState, *, standing: Collection[tuple[str, Source]] = ()) -> None:
-        switches = self._switches
+    def _take(
+        self,
+        state: SharedState,
+        *,
+        standing: Collection[tuple[str, Source]] = (),
+        whole: bool = True,
+    ) -> None:
+        switches, began = self._switches, time.perf_counter()
         before = switches.latch
         latch = before.hear(state, standing=standing)
         if latch.shared != state:
             self._store.assert_state(latch.shared)
-        if latch == before and latch.shared.revision <= self._heard:
+        if latch == before and (not whole or latch.shared.revision <= self._heard):
             return
         stood = position(switches)
         switches.latch = latch
-        self._heard = latch.shared.revision
-        self._heard_at = time.perf_counter()
         stands = position(switches)
         if self._serving and stands.flags != stood.flags:
             self._publisher.tell()
-        # Whatever was published last has it: the switches change and are published in one turn.
-        self._published = self._publisher.revision
-        self._news.set()
+        if whole:
+            # Whatever was published last has it: the switches change and are published in one turn.
+            self._heard, self._published = latch.shared.revision, self._publisher.revision
+            self._heard_at = began
+            self._news.set()
         self._tell(before.holds, latch.holds)
         self.on_moved(moves(stood, stands), latch.shared)
         self._unkept.set()

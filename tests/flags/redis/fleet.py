@@ -43,6 +43,9 @@ class Replica:
         self.held = merge(self.held, state)
         self.store.assert_state(self.held)
 
+    def on_part(self, state: SharedState) -> None:
+        self.on_state(state)
+
     def on_health(self, health: StoreHealth) -> None:
         self.health = health
         if not self.healths or self.healths[-1].state != health.state:

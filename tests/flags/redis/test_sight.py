@@ -26,7 +26,7 @@ class Server:
 
 
 def sight_of(told: list[SharedState]) -> Sight:
-    return Sight(told.append, RedisCounts())
+    return Sight(lambda state, _: told.append(state), RedisCounts())
 
 
 def read(sight: Sight, server: Server) -> None:
@@ -46,8 +46,13 @@ def test_messages_that_follow_each_other_need_no_read() -> None:
 
 
 def test_a_message_that_does_not_follow_is_believed_and_doubted() -> None:
-    server, told = Server(), list[SharedState]()
-    sight = sight_of(told)
+    server, told, wholes = Server(), list[SharedState](), list[bool]()
+
+    def tell(state: SharedState, whole: bool) -> None:
+        told.append(state)
+        wholes.append(whole)
+
+    sight = Sight(tell, RedisCounts())
     read(sight, server)
     server.write("route:unheard", on=True)
     server.write("all", on=True)
@@ -56,6 +61,8 @@ def test_a_message_that_does_not_follow_is_believed_and_doubted() -> None:
     assert sight.doubtful
     read(sight, server)
     assert not sight.doubtful
+    # Nobody may confirm what lacks a word before it.
+    assert wholes == [True, False, True]
     assert set(told[-1].marks) == {"all", "route:unheard"}
 
 

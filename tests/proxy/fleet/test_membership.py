@@ -11,7 +11,7 @@ import pytest
 
 from flags.latch import Latch, Source
 from flags.scope import ALL
-from flags.shared import AckView, SharedChange, SharedState, SharedStoreError
+from flags.shared import AckView, Mark, SharedChange, SharedState, SharedStoreError
 from proxy.fleet import membership
 from proxy.fleet.acks import AckBook
 from proxy.supervision.audit import Actor
@@ -287,3 +287,22 @@ async def test_a_resume_that_the_store_does_not_take_ends_nothing_begun_here_mea
     with pytest.raises(Refused, match="started meanwhile"):
         await resume(fleet[0])
     assert fleet[0].rolled_back
+
+
+async def test_what_may_lack_an_earlier_word_is_used_and_not_confirmed(
+    fleet: list[Member], sea: Sea
+) -> None:
+    one = fleet[1]
+    one.store.deaf = True
+    missed = (await roll_back(fleet[0], patience=0.1)).fleet.revision
+    later = Mark(scope="route:product", on=True, revision=missed + 1)
+    one.fleet.on_part(SharedState(revision=missed + 1, marks={later.scope: later}))
+    assert one.switches.latch.rollback_routes == {"product"}
+    assert one.workers.told[-1].flags.rollback_routes == {"product"}
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert one.store.boot not in sea.acks
+    one.store.hear(sea.state)
+    await until(lambda: one.store.boot in sea.acks)
+    assert sea.acks[one.store.boot].revision > missed
+    assert one.rolled_back
