@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 _Word = TypeVar("_Word")
 
@@ -57,6 +57,9 @@ class SharedState:
 
 
 NOTHING_SHARED = SharedState()
+
+# What a replica says when it goes, before its boot.
+LEFT: Final = "left "
 
 
 def merge(one: SharedState, other: SharedState) -> SharedState:
@@ -182,7 +185,10 @@ class SharedListener(Protocol):
         """A replica confirmed a revision."""
 
     def on_nudge(self, what: str) -> None:
-        """Another replica asks all to look again at a source, such as `unleash`."""
+        """Another replica asks all to look again at a source, such as `unleash`.
+
+        Or it says that it has left: `LEFT` and its boot.
+        """
 
 
 class SharedStore(Protocol):

@@ -18,7 +18,7 @@ from flags.redis.scripts import CONFIRM, RENEW, RESTORE
 from flags.redis.settings import RedisSettings
 from flags.redis.sight import Sight, texts_of
 from flags.redis.words import MAX_REVISION, missing, told_first
-from flags.shared import NOTHING_SHARED, SharedState
+from flags.shared import LEFT, NOTHING_SHARED, SharedState
 
 _MOST_NUDGES = 16
 
@@ -118,6 +118,7 @@ class Desk:
                 ("ZREM", keys.leases, boot),
                 ("HDEL", keys.facts, boot),
                 ("HDEL", keys.acks, boot),
+                ("PUBLISH", keys.bell, json.dumps(["nudge", LEFT + boot, boot])),
                 within=within,
             )
 

@@ -15,6 +15,7 @@ from structlog.typing import FilteringBoundLogger
 
 from flags.latch import Hold, Source
 from flags.shared import (
+    LEFT,
     AckView,
     SharedChange,
     SharedState,
@@ -25,6 +26,7 @@ from flags.shared import (
 from proxy.fleet.acks import AckBook, ReplicaAck
 from proxy.fleet.collecting import ASK_SECONDS, Collector
 from proxy.fleet.divergence import Difference, Watchdog
+from proxy.fleet.lost import Lost
 from proxy.fleet.replica import Facts, Replica, read, told, told_of
 from proxy.fleet.spread import Reach, Spread
 from proxy.supervision.background import Background
@@ -80,6 +82,7 @@ class Fleet:
         self._watchdog = Watchdog(diverged_after)
         self._log = log
         self._book = AckBook()
+        self._lost = Lost()
         self._collector = Collector(store=store, book=self._book, live=self._live, own=facts)
         self._background = Background(log)
         self._news = asyncio.Event()
@@ -181,6 +184,10 @@ class Fleet:
         """Look at the registry, or pass it on."""
         if what == REGISTRY:
             self._background.begin(self.look_soon(), "look at the registry")
+        elif what.startswith(LEFT):
+            boot = what.removeprefix(LEFT)
+            self._lost.left(boot)
+            self.replicas = tuple(each for each in self.replicas if each.facts.boot != boot)
         else:
             self.on_nudged(what)
 
@@ -357,8 +364,10 @@ class Fleet:
     async def look(self, patience: float = ANSWER_SECONDS) -> None:
         """Read the registry again. Raises SharedStoreError."""
         views = await self._store.replicas(patience)
-        self.replicas = told_of(tuple(map(read, views)))
-        self._book.forget({view.boot for view in views} | {self._facts().boot})
+        found, own = tuple(map(read, views)), self._facts().boot
+        lost = self._lost.among(self.replicas, found, own=own)
+        self.replicas = told_of((*found, *lost))
+        self._book.forget({view.boot for view in views} | {own})
         self.on_replicas(self.replicas)
 
     async def _introduce(self) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from flags.shared import (
+    LEFT,
     NOTHING_SHARED,
     AckView,
     Mark,
@@ -87,7 +88,8 @@ class MemoryStore:
 
     async def close(self) -> None:
         self.closed = True
-        self.sea.gone.add(self.boot)
+        self.sea.facts.pop(self.boot, None)
+        self.nudge(LEFT + self.boot)
 
     def hear(self, state: SharedState) -> None:
         if self._listener is not None:

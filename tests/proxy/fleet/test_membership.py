@@ -306,3 +306,20 @@ async def test_what_may_lack_an_earlier_word_is_used_and_not_confirmed(
     await until(lambda: one.store.boot in sea.acks)
     assert sea.acks[one.store.boot].revision > missed
     assert one.rolled_back
+
+
+async def test_a_store_that_was_emptied_makes_nobody_be_passed_over(
+    fleet: list[Member], sea: Sea
+) -> None:
+    sea.facts.clear()
+    done = await roll_back(fleet[0])
+    assert done.fleet.peers == ("http://b:9900", "http://c:9900")
+
+
+async def test_one_that_leaves_in_order_is_not_asked_for_any_more(
+    fleet: list[Member],
+) -> None:
+    await fleet[1].fleet.close()
+    done = await roll_back(fleet[0])
+    assert done.fleet.peers == ()
+    assert states(done) == {"a": "applied", "c": "applied"}
