@@ -355,7 +355,8 @@ def describe_fleet_flip(watched: Sequence[Watched], idle: Mapping[int, float]) -
             "The last request on new is one of the load: with few requests a second it may be "
             "earlier than the last worker. Unleash and the peers know no acks; for a click the "
             "target is when the last replica first answered from legacy.",
-            "All replicas share this machine's cores; an idle one took "
+            "All replicas share this machine's cores, before its other work where that is allowed; "
+            "an idle one took "
             + ", ".join(f"{share:.1%} of a core with {size}" for size, share in idle.items())
             + ".",
         ),

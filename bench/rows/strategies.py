@@ -16,6 +16,7 @@ from contextlib import ExitStack, closing
 
 from bench.field import running_origin
 from bench.figway import Figway
+from bench.priority import shield
 from bench.rounds import Measured, Runner, Spread, measure_rounds, ratios
 from bench.row import RowResult, Run, Target
 from bench.servers import Unleash, wait_for
@@ -72,6 +73,7 @@ def measure_strategies(run: Run) -> RowResult:
                 }
             figway = Figway(place, files, core=run.cores.proxy, environ=environ)
             stack.enter_context(figway)
+            shield(figway.pid)
             runners.append(Runner(name=name, pid=figway.pid, port=figway.port))
         plain, _, ruled = runners
         wait_for("the rules are in use", lambda: "new" in sides(ruled.port, 50))
