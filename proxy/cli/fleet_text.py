@@ -15,7 +15,9 @@ def provider(view: Mapping[str, Any]) -> str:
         line += f" at {view['where']}" if view["where"] else ""
         line += f", revision {view['revision']}"
     if view["age_seconds"] is not None:
-        line += f", confirmed {view['age_seconds']:.1f} s ago"
+        how_old = f"{view['age_seconds']:.1f} s ago"
+        line += ", confirmed " if view["confirmed"] else ", not heard of since the start "
+        line += how_old
     lines = [line]
     if view["state"] != "fresh":
         lines.append(bad(f"  flags are {view['state']}"))

@@ -76,6 +76,7 @@ class Outside:
         self._unleash: UnleashFeed | None = None
         self.feed, self.webhook = self._feed(usage)
         control.flags_age = lambda: self.flags_age
+        control.flags_confirmed = lambda: self.flags_confirmed
 
     def _join(self, store: SharedStore, facts: Callable[[], Facts]) -> Fleet:
         control = self._control
@@ -241,6 +242,17 @@ class Outside:
                 return None if self.feed is None else self.feed.age
 
     @property
+    def flags_confirmed(self) -> bool:
+        """Whether the provider has confirmed what is held since this start; the file has not to."""
+        match self.plane.flags.provider:
+            case Provider.FILE:
+                return True
+            case Provider.REDIS:
+                return self.fleet is not None and self.fleet.health.confirmed_at > 0
+            case Provider.UNLEASH:
+                return self.feed is not None and self.feed.health.confirmed_at > 0
+
+    @property
     def flags_revision(self) -> int:
         """The revision of the flags as their source counts it; 0: it does not."""
         if self._unleash is not None:
@@ -305,17 +317,25 @@ class Outside:
         health = None if self.feed is None else self.feed.health
         return ProviderView(
             name=self.plane.flags.provider.value,
-            where=str(switches.file.path) if self.feed is None else self.feed.where,
+            where=self._provider_where(),
             state=self._staleness.state,
             connection="ok" if health is None else health.state,
             detail="" if health is None else health.detail,
             revision=self.flags_revision,
+            confirmed=self.flags_confirmed,
             age_seconds=None if age is None else round(age, 3),
             from_disk=health is not None and health.from_disk,
             held=() if health is None else health.held,
             problems=() if health is None else health.problems,
             to_legacy=tuple(sorted(switches.stale_routes)),
         )
+
+    def _provider_where(self) -> str:
+        if self.feed is not None:
+            return self.feed.where
+        if self.plane.flags.provider is Provider.REDIS:
+            return shown_store(self.plane.control)
+        return str(self._control.switches.file.path)
 
     def fleet_view(self) -> FleetView | None:
         """The fleet as operators see it; None: there is none."""

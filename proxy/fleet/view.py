@@ -54,7 +54,9 @@ class ProviderView:
     connection: str
     detail: str
     revision: int
-    # None: it has not to confirm.
+    # Whether it has confirmed what is held since this start.
+    confirmed: bool
+    # How long ago that was, else how long ago the start was. None: it has not to confirm.
     age_seconds: float | None
     from_disk: bool
     # Flags that it has fallen silent about, and whose last value holds.

@@ -43,6 +43,8 @@ class Control:
         self.switches = switches
         # How long ago the provider of flags confirmed what is in use; None: it has not to.
         self.flags_age: Callable[[], float | None] = _not_asked
+        # Whether it has since this start. What it said may come from disk.
+        self.flags_confirmed: Callable[[], bool] = lambda: True
         self.journal = journal
         self.publisher = Publisher(crew=crew, switches=switches, log=log)
         self.rollbacks = Rollbacks(
@@ -116,7 +118,7 @@ class Control:
 
     def origins(self) -> Mapping[str, str]:
         """Who says each flag and holds each rollback, by scope and "rollback SCOPE"."""
-        return provenance(self.switches, age=self.flags_age())
+        return provenance(self.switches, age=self.flags_age(), confirmed=self.flags_confirmed())
 
 
 def _not_asked() -> None:

@@ -10,10 +10,13 @@ from flags.scope import group_scope, route_scope
 from proxy.supervision.switches import Switches
 
 
-def provenance(switches: Switches, *, age: float | None) -> Mapping[str, str]:
+def provenance(
+    switches: Switches, *, age: float | None, confirmed: bool = True
+) -> Mapping[str, str]:
     """Scope to who says its flag, and "rollback SCOPE" to who holds it.
 
     `age` is how long ago the provider confirmed what it says, in seconds; None: it has not to.
+    If it is not `confirmed` since the start, `age` counts from there, and it says what disk kept.
     """
     provided, file = switches.provided, switches.file
     words: dict[str, str] = {}
@@ -22,9 +25,11 @@ def provenance(switches: Switches, *, age: float | None) -> Mapping[str, str]:
         words[scope] = f"{file.path.name}{line}"
         if scope in file.held_percentages:
             words[scope] += ", which is silent about it now: its last percentage holds"
-    confirmed = "" if age is None else f", confirmed {age:.0f} s ago"
+    how_old = "" if age is None else f", confirmed {age:.0f} s ago"
+    if not confirmed:
+        how_old = f", kept from before the start {age or 0.0:.0f} s ago and not confirmed since"
     for scope, _ in _flags(provided):
-        words[scope] = f"{switches.provider.value}, revision {provided.revision}{confirmed}"
+        words[scope] = f"{switches.provider.value}, revision {provided.revision}{how_old}"
     for hold in switches.latch.holds:
         key = f"rollback {hold.scope}"
         words[key] = "; ".join(filter(None, (words.get(key), _held(hold))))

@@ -105,6 +105,10 @@ def test_flag_provider_down_cold_start_last_known_good_then_the_flag_file_then_l
     assert ask(figway.admin, "GET", "/readyz").status == 200
     assert provider(figway)["from_disk"]
     assert "kept" in figway.run("status").out
+    assert not provider(figway)["confirmed"]
+    assert "not heard of since the start" in figway.run("status").out
+    explained = figway.run("explain", "GET", "http://shop.example/product/a").out
+    assert "kept from before the start" in explained, "nobody confirmed it"
     assert figway.stop() == 0
 
     (figway.state / "last-good-unleash.json").write_text("{torn")

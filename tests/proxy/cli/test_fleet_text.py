@@ -98,6 +98,7 @@ def view(**said: Any) -> dict[str, Any]:
         "connection": "ok",
         "detail": "",
         "revision": 1042,
+        "confirmed": True,
         "age_seconds": 1.26,
         "from_disk": False,
         "held": (),
@@ -113,6 +114,14 @@ def test_a_provider_is_one_line_while_all_is_well() -> None:
     )
     file = view(name="file", where="flags.yaml", age_seconds=None)
     assert fleet_text.provider(file) == "provider: file"
+
+
+def test_a_provider_that_never_answered_has_confirmed_nothing() -> None:
+    silent = view(connection="starting", revision=0, confirmed=False, age_seconds=4.9)
+    assert fleet_text.provider(silent) == (
+        "provider: unleash at http://unleash:4242/api, revision 0,"
+        " not heard of since the start 4.9 s ago"
+    )
 
 
 def test_what_is_wrong_with_a_provider_is_told_below() -> None:

@@ -36,6 +36,14 @@ def test_what_the_provider_is_silent_about_comes_from_a_line_of_the_file(
     }
 
 
+def test_what_the_disk_kept_is_not_called_confirmed(switches: Switches) -> None:
+    state = FlagState(revision=1042, routes={"r": Flag(basis_points=0)})
+    assert switches.use_feed(state, "unleash", "http://u")
+    assert provenance(switches, age=7.4, confirmed=False)["route:r"] == (
+        "unleash, revision 1042, kept from before the start 7 s ago and not confirmed since"
+    )
+
+
 def test_every_hold_of_a_scope_is_told(switches: Switches) -> None:
     switches.hold("all", source=Source.COMMAND, actor="ann", reason="INC-42")
     switches.hold("all", source=Source.SIGNAL, actor="SIGUSR1", reason="SIGUSR1 was received")
