@@ -1,8 +1,9 @@
-"""Watching files: a thread that looks ten times a second, woken early by the kernel.
+"""Watching files: a thread for each looks ten times a second, woken early by the kernel.
 
-A look is a stat of each path. It follows symlinks, so it sees a ConfigMap swap its directory; it
-works on network and overlay file systems that send no notifications; and it happens beside the
-loop, which a hanging disk would otherwise stop. watchfiles shortens the wait where it can.
+A look is a stat. It follows symlinks, so it sees a ConfigMap swap its directory; it works on
+network and overlay file systems that send no notifications; and it happens beside the loop, which a
+hanging disk would otherwise stop, and beside the looks at files on other disks. watchfiles shortens
+the wait where it can.
 """
 
 from __future__ import annotations
@@ -32,11 +33,14 @@ class Watch:
         self._on_change = on_change
         self._loop = asyncio.get_running_loop()
         self._stop = threading.Event()
-        self._wake = threading.Event()
+        self._wakes = {path: threading.Event() for path in self._paths}
         self._looks = {path: look(path) for path in self._paths}
         self._emptied: dict[Path, float] = {}
         self._threads = (
-            threading.Thread(target=self._look, name="figway-watch", daemon=True),
+            *(
+                threading.Thread(target=self._look, args=(path,), name="figway-watch", daemon=True)
+                for path in self._wakes
+            ),
             threading.Thread(target=self._listen, name="figway-notify", daemon=True),
         )
 
@@ -48,17 +52,20 @@ class Watch:
     def stop(self) -> None:
         """End both threads, soon."""
         self._stop.set()
-        self._wake.set()
+        self._look_now()
 
-    def _look(self) -> None:
+    def _look_now(self) -> None:
+        for wake in self._wakes.values():
+            wake.set()
+
+    def _look(self, path: Path) -> None:
         while not self._stop.is_set():
-            for path in self._paths:
-                seen = look(path)
-                if seen != self._looks[path] and not self._is_being_written(path, seen):
-                    self._looks[path] = seen
-                    self._tell(path)
-            self._wake.wait(LOOK_SECONDS)
-            self._wake.clear()
+            seen = look(path)
+            if seen != self._looks[path] and not self._is_being_written(path, seen):
+                self._looks[path] = seen
+                self._tell(path)
+            self._wakes[path].wait(LOOK_SECONDS)
+            self._wakes[path].clear()
 
     def _is_being_written(self, path: Path, seen: Look) -> bool:
         if not (seen and _size(seen) == 0 and _size(self._looks[path]) > 0):
@@ -80,7 +87,7 @@ class Watch:
                 recursive=False,
                 raise_interrupt=False,
             ):
-                self._wake.set()
+                self._look_now()
         except OSError:
             # No inotify watches left, or the directory went away: looking goes on by itself.
             return

@@ -112,3 +112,24 @@ def test_a_file_that_cannot_be_looked_at_is_not_a_file_that_is_gone(tmp_path: Pa
     (tmp_path / "loop").symlink_to("loop")
     assert look(tmp_path / "loop") is not None
     assert look(tmp_path / "nothing") is None
+
+
+async def test_a_disk_that_hangs_hides_no_file_of_another_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hanging, sentinel = tmp_path / "tokens", tmp_path / "ROLLBACK"
+    told, over = Told(hanging, sentinel), threading.Event()
+
+    def hangs(path: Path) -> Look:
+        if path == hanging:
+            over.wait()
+        return look(path)
+
+    monkeypatch.setattr(watch, "look", hangs)
+    told.watch.start()
+    try:
+        sentinel.touch()
+        assert await told.next() == sentinel
+    finally:
+        over.set()
+        told.watch.stop()
