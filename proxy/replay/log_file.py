@@ -73,8 +73,10 @@ class AccessLogs:
         return sum(each.count for each in self.bad.values())
 
     def complaint(self) -> str:
-        """Why nothing came of these logs although they hold lines; empty when something did."""
-        if not self.lines or self.unusable() < self.lines:
+        """Why nothing came of these logs; empty when something did."""
+        if not self.lines:
+            return "the log is empty, or tells of other things only: no request was looked at"
+        if self.unusable() < self.lines:
             return ""
         reason, first = max(self.bad.items(), key=lambda item: item[1].count)
         return (

@@ -21,8 +21,6 @@ def targets(logs: AccessLogs) -> list[str]:
 @pytest.mark.parametrize(
     ("content", "read"),
     [
-        pytest.param(b"", [], id="empty"),
-        pytest.param(b"\n\n  \n", [], id="blank lines"),
         pytest.param(f"{GOOD}\n{combined('/b', 2)}".encode(), ["/a", "/b"], id="no end of line"),
         pytest.param(f"{GOOD}\r\n{GOOD}\r\n".encode(), ["/a", "/a"], id="lines of Windows"),
         pytest.param(
@@ -40,6 +38,22 @@ def test_every_request_is_read(tmp_path: Path, content: bytes, read: list[str]) 
     assert targets(logs) == read
     assert logs.lines == len(read)
     assert logs.complaint() == ""
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"\n\n  \n", id="blank lines"),
+        pytest.param(b'{"event": "serving"}\n', id="other events only"),
+    ],
+)
+def test_a_log_without_a_request_proves_nothing(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x.log").write_bytes(content)
+    logs = AccessLogs((str(tmp_path / "x.log"),))
+    assert targets(logs) == []
+    assert logs.lines == 0
+    assert "no request was looked at" in logs.complaint()
 
 
 def test_bad_lines_are_counted_by_reason_with_the_first_of_each(
