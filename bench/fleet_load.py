@@ -71,13 +71,13 @@ class FleetLoad:
     """What a load saw; filled in when it has ended."""
 
     asked: Sequence[Asked] = ()
-    # Requests that were not sent, because too many were unanswered on their port.
+    # Requests that were due and not sent, because too many were unanswered on their port.
     unsent: int = 0
 
     @property
     def failed(self) -> int:
-        """Requests that a client saw fail, or could not send."""
-        return sum(each.failed for each in self.asked) + self.unsent
+        """Requests that a client saw fail."""
+        return sum(each.failed for each in self.asked)
 
     def last_new(self, since: int, until: int) -> int:
         """When the last request was sent in this time that the new side answered, else `since`."""

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.fleet import Change, Fleet
-from bench.fleet_load import FleetLoad, running_load
+from bench.fleet_load import MOST_OPEN, FleetLoad, running_load
 from bench.flippers import Flipper, running_envoy, running_nginx
 from bench.machine import on_all_cores
 from bench.open_loop import nearest_rank
@@ -86,6 +86,8 @@ class Watched:
     flips: Flips
     requests: int
     failed: int
+    # Due, and not sent: too many were unanswered.
+    unsent: int = 0
 
 
 def measure_fleet_flip(run: Run) -> RowResult:
@@ -309,6 +311,7 @@ def _watched(way: str, load: FleetLoad, flips: Sequence[Flip], hosts: int) -> Wa
         flips=Flips(way=way, hosts=hosts, flips=flips),
         requests=len(load.asked),
         failed=load.failed,
+        unsent=load.unsent,
     )
 
 
@@ -355,6 +358,8 @@ def describe_fleet_flip(watched: Sequence[Watched], idle: Mapping[int, float]) -
             "The last request on new is one of the load: with few requests a second it may be "
             "earlier than the last worker. Unleash and the peers know no acks; for a click the "
             "target is when the last replica first answered from legacy.",
+            f"{sum(each.unsent for each in watched)} requests were due and not sent: more than "
+            f"{MOST_OPEN} were unanswered.",
             "All replicas share this machine's cores, before its other work where that is allowed; "
             "an idle one took "
             + ", ".join(f"{share:.1%} of a core with {size}" for size, share in idle.items())
@@ -411,4 +416,5 @@ def _figures(each: Watched) -> Mapping[str, Figure]:
         "new_after_return": [flip.new_afterwards for flip in flips],
         "requests": each.requests,
         "failed_requests": each.failed,
+        "unsent_requests": each.unsent,
     }

@@ -19,12 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.fleet import Fleet
-from bench.fleet_load import FleetLoad, running_load
+from bench.fleet_load import MOST_OPEN, FleetLoad, running_load
 from bench.machine import on_all_cores
 from bench.nginx import PREAMBLE, http_block, start_nginx
 from bench.origin import DOCUMENT
 from bench.ports import free_ports, wait_until_answering
-from bench.priority import put_ahead
+from bench.priority import ahead, put_ahead
 from bench.processes import HarnessError
 from bench.row import RowResult, Run, Target
 from bench.servers import Redis, wait_for
@@ -121,7 +121,8 @@ def measure_flip_storm(run: Run) -> RowResult:
         with running_load(folder, fleet.ports, RATE) as load:
             time.sleep(0.5)
             flips = PER_SECOND * (QUICK_SECONDS if run.quick else SECONDS)
-            storm = asyncio.run(_storm(redis.url, flips))
+            with ahead():
+                storm = asyncio.run(_storm(redis.url, flips))
             time.sleep(AFTER_SECONDS)
         wait_for("no copy is on its way", lambda: not fleet.metric("figway_shadow_pending"))
         unaccounted = fleet.metric("figway_shadow_unaccounted")
@@ -344,6 +345,7 @@ def describe_flip_storm(
         ),
         notes=(
             *(f"{what}: {count}" for what, count in agreement.faults.items()),
+            f"{load.unsent} requests were due and not sent: more than {MOST_OPEN} were unanswered.",
             "Every request is looked up in the answers, the access logs (all) and the logs of both "
             "origins; requests under one revision of the flags must agree on the rollback.",
             "Flips are written to Redis as a replica writes them; the last one rolls back.",
@@ -355,6 +357,7 @@ def describe_flip_storm(
             "last_new_request_ms": late,
             "requests": agreement.requests,
             "failed_requests": load.failed,
+            "unsent_requests": load.unsent,
             "reasons": dict(reasons),
             "copies": agreement.copies,
             "revisions": agreement.revisions,

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.fleet import Fleet
-from bench.fleet_load import FleetLoad, running_load
+from bench.fleet_load import MOST_OPEN, FleetLoad, running_load
 from bench.machine import on_all_cores
 from bench.origin import start_origin
 from bench.ports import free_ports, wait_until_answering
@@ -43,6 +43,8 @@ class Outage:
     name: str
     requests: int
     failed: int
+    # Due, and not sent: too many were unanswered.
+    unsent: int
     # Requests that legacy answered before anybody asked for it.
     moved: int
     # Who confirmed, of how many; the slowest of their milliseconds.
@@ -161,6 +163,7 @@ def read_outage(
         name=name,
         requests=len(load.asked),
         failed=load.failed,
+        unsent=load.unsent,
         moved=sum(1 for _ in load.of("legacy", began, called)),
         confirmed=len(words),
         slowest_ms=max((word["ms"] for word in words), default=0.0),
@@ -299,11 +302,14 @@ def describe_outage(outages: Sequence[Outage], how: str) -> RowResult:
             "slowest replica: from the moment it, or the one that was asked, began, to its "
             "workers' word. Recovery and resume are under load too.",
             f"Full disk: {how}.",
+            f"{sum(each.unsent for each in outages)} requests were due and not sent: more than "
+            f"{MOST_OPEN} were unanswered.",
         ),
         figures={
             each.name: {
                 "requests": each.requests,
                 "failed_requests": each.failed,
+                "unsent_requests": each.unsent,
                 "moved": each.moved,
                 "confirmed": each.confirmed,
                 "slowest_ms": each.slowest_ms,

@@ -62,10 +62,12 @@ def an_answer(*states: str, store: str = "shared") -> dict[str, Any]:
     }
 
 
-def test_a_load_counts_what_failed_and_what_it_could_not_send() -> None:
+def test_what_a_load_could_not_send_did_not_fail() -> None:
     load = FleetLoad(asked=(asked(1, "new"), asked(2, "", status=0)), unsent=3)
 
-    assert load.failed == 4
+    assert load.failed == 1
+    row = describe_outage([read_outage("it", load, 0, 0, 0, 0, '{"replicas": []}')], "not at all")
+    assert row.notes[-1].startswith("3 requests were due and not sent")
 
 
 def test_a_load_knows_the_last_request_that_the_new_side_answered() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bench.priority import put_ahead, put_behind, ran_and_waited, shield, threads
+from bench.priority import ahead, put_ahead, put_behind, ran_and_waited, shield, threads
 
 
 @pytest.fixture
@@ -54,3 +54,10 @@ def test_a_tree_has_run_as_long_as_all_of_it_together(child: int) -> None:
     while ran_and_waited(child)[0] < alone + 0.4e9:
         pass
     assert ran_and_waited(child)[1] >= 0
+
+
+def test_this_thread_is_ahead_for_the_block_alone() -> None:
+    before = os.sched_getscheduler(0)
+    with ahead():
+        assert os.sched_getscheduler(0) in {before, os.SCHED_RR}
+    assert os.sched_getscheduler(0) == before
