@@ -1,0 +1,20 @@
+"""Things that hang in threads, and one that does not."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+from proxy.supervision.waiting import make_room
+
+
+async def test_a_file_is_read_while_many_look_ups_hang() -> None:
+    over = threading.Event()
+    make_room()
+    hanging = [asyncio.create_task(asyncio.to_thread(over.wait)) for _ in range(60)]
+    try:
+        await asyncio.sleep(0)
+        assert await asyncio.wait_for(asyncio.to_thread(lambda: "read"), 20) == "read"
+    finally:
+        over.set()
+        await asyncio.gather(*hanging)
