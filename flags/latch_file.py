@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
 from flags.latch import NOT_HELD, Hold, Latch, Source
 from flags.scope import ALL, checked_scope
-from flags.shared import Mark, Share, SharedState
+from flags.shared import NOTHING_SHARED, Mark, Share, SharedState
 from flags.whole_file import write_whole
 
 _VERSION: Final = 2
@@ -22,8 +22,10 @@ _FILE: Final = "file"
 class LatchFile:
     """One latch in one file, mode 0600."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, environment: str = "") -> None:
+        """`environment` is that of the fleet; empty: there is none to tell apart."""
         self.path = path
+        self._environment = environment
 
     def load(self, *, now: float) -> Latch:
         """Read the latch. A file that is not there is a latch that holds nothing.
@@ -38,7 +40,7 @@ class LatchFile:
         except OSError as error:
             return self._distrusted(error.strerror or str(error), now)
         try:
-            return _decode(content)
+            return _decode(content, self._environment)
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             return self._distrusted(str(error) or type(error).__name__, now)
 
@@ -48,7 +50,7 @@ class LatchFile:
         It does not raise: a full disk must not stop a rollback that memory already holds.
         """
         try:
-            write_whole(self.path, _encode(latch), mode=0o600)
+            write_whole(self.path, _encode(latch, self._environment), mode=0o600)
         except OSError as error:
             return (
                 f"{self.path}: cannot be written ({error.strerror or error}): what holds now will"
@@ -72,9 +74,10 @@ class LatchFile:
         return NOT_HELD.hold(hold)
 
 
-def _encode(latch: Latch) -> bytes:
+def _encode(latch: Latch, environment: str) -> bytes:
     body = {
         "version": _VERSION,
+        "environment": environment,
         "holds": [
             {
                 "scope": hold.scope,
@@ -101,7 +104,7 @@ def _encode(latch: Latch) -> bytes:
     return json.dumps({"sha256": _digest(body), **body}, indent=2).encode() + b"\n"
 
 
-def _decode(content: bytes) -> Latch:
+def _decode(content: bytes, environment: str) -> Latch:
     body = json.loads(content)
     if not isinstance(body, dict):
         raise TypeError("it is not a JSON object")
@@ -112,7 +115,9 @@ def _decode(content: bytes) -> Latch:
         case 1:
             return _first_version(body)
         case 2:
-            return _second_version(body)
+            latch, where = _second_version(body), str(body.get("environment", ""))
+            other = where and environment and where != environment
+            return _of_another(latch, where) if other else latch
         case version:
             raise ValueError(f"it was written by another version ({version})")
 
@@ -140,6 +145,28 @@ def _second_version(body: dict[str, Any]) -> Latch:
     for each in body["holds"]:
         latch = latch.hold(_hold(each, origin=str(each["origin"]), revision=int(each["revision"])))
     return latch
+
+
+def _of_another(latch: Latch, environment: str) -> Latch:
+    """What a latch says in an environment that is not its own.
+
+    Its percentages say nothing here, and its words are not for this fleet. What it held is held
+    on, by this host alone, until somebody resumes.
+    """
+    here = replace(latch, shared=NOTHING_SHARED, resumed=NOT_HELD.resumed)
+    for mark in latch.shared.marks.values():
+        if mark.on:
+            here = here.hold(
+                Hold(
+                    scope=mark.scope,
+                    source=Source.LATCH,
+                    reason=f"it was rolled back in the environment {environment}: {mark.reason}",
+                    actor=mark.actor,
+                    since=mark.since,
+                    revision=mark.revision,
+                )
+            )
+    return here
 
 
 def _first_version(body: dict[str, Any]) -> Latch:

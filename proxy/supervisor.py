@@ -112,6 +112,7 @@ class Supervisor:
             state,
             provider=plane.flags.provider,
             replica=replica_name(plane.control, self._admin),
+            environment=plane.control.environment,
         )
         self.control = Control(
             path=paths.config,

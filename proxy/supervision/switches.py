@@ -33,14 +33,15 @@ class Switches:
         *,
         provider: Provider = Provider.FILE,
         replica: str = "",
+        environment: str = "",
     ) -> None:
-        """Read everything that says how things stood. Blocks."""
+        """Read everything that says how things stood, in this environment. Blocks."""
         self.provider = provider
         # The name of this replica, in words that others hear.
         self.replica = replica
         # What this replica's own words are dated by; a fleet has one clock.
         self.now_us: Callable[[], int] = _own_clock
-        self._latch_file = LatchFile(directory.path / LATCH)
+        self._latch_file = LatchFile(directory.path / LATCH, environment=environment)
         self.latch = self._latch_file.load(now=time.time())
         self._pause_file = PauseFile(directory.path / PAUSE)
         # Shadow traffic is paused; None: it is not.

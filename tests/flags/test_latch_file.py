@@ -186,3 +186,23 @@ def test_a_save_that_fails_half_way_leaves_the_old_latch(
     monkeypatch.undo()
     assert file.load(now=1.0) == held()
     assert [each.name for each in file.path.parent.iterdir()] == [file.path.name]
+
+
+def test_words_of_another_environment_are_not_for_this_fleet(tmp_path: Path) -> None:
+    path = tmp_path / "rollback-latch.json"
+    kept = held()
+    LatchFile(path, environment="staging").save(kept)
+    assert LatchFile(path, environment="staging").load(now=1.0) == kept
+    here = LatchFile(path, environment="production").load(now=1.0)
+    assert here.shared == SharedState()
+    assert not here.resumed
+    assert {hold.scope for hold in here.holds} == {hold.scope for hold in kept.holds}
+    [moved] = [hold for hold in here.local if hold.scope == "route:über"]
+    assert (moved.source, moved.revision) == (Source.LATCH, 1795350769250000)
+    assert "environment staging" in moved.reason
+
+
+def test_a_latch_that_names_no_environment_is_of_this_one(tmp_path: Path) -> None:
+    path = tmp_path / "rollback-latch.json"
+    LatchFile(path).save(held())
+    assert LatchFile(path, environment="production").load(now=1.0) == held()
