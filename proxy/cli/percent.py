@@ -16,9 +16,9 @@ def add_parser(subparsers: Parsers) -> None:
     parser = subparsers.add_parser(
         "percent",
         help="move a share of a route's traffic to the new side",
-        description="Set the percentage of a route or group in the flag file and wait until every"
-        " worker uses it. Steps of 0.01; never above the route's max_percent. Raising it never"
-        " moves a client back.",
+        description="Set the percentage of a route or group where flags come from (the flag file,"
+        " Redis, Unleash) and wait until every worker uses it. Steps of 0.01; never above the"
+        " route's max_percent. Raising it never moves a client back.",
         epilog='example:\n  figway percent product-page 12.5 --reason "first customers"\n'
         "\nexit codes: 0 every worker confirmed, 1 refused or not confirmed,"
         " 2 figway cannot be reached\n",

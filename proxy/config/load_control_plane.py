@@ -102,6 +102,16 @@ def load_control_plane(path: Path | None, environ: Mapping[str, str]) -> Control
     )
     plane = ControlPlane(flags=replace(flags, provider=provider, unleash=unleash), control=control)
     problems.extend(_check_together(plane))
+    chosen = file_provider or "flags.provider" in given
+    if unleash.token and not unleash.url and not chosen:
+        # A forgotten address would leave every canary with what the flag file says, in silence.
+        problems.append(
+            setting_problem(
+                "environment",
+                _SECRETS["token"],
+                "is set, and no address of Unleash is: set FIGWAY_UNLEASH_URL too, or unset it",
+            )
+        )
     if problems:
         raise ConfigError(tuple(sorted(problems)))
     return plane

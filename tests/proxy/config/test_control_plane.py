@@ -146,6 +146,11 @@ def test_secrets_may_stand_in_files_and_never_show(tmp_path: Path) -> None:
             id="no url",
         ),
         pytest.param(
+            {"FIGWAY_UNLEASH_TOKEN": "t"},
+            "environment: FIGWAY_UNLEASH_TOKEN: is set, and no address of Unleash is",
+            id="a token without its address",
+        ),
+        pytest.param(
             {"FIGWAY_FLAGS_PROVIDER": "redis"},
             "control: redis_url: is missing: set it, or FIGWAY_REDIS_URL",
             id="no redis",
