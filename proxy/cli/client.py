@@ -21,6 +21,9 @@ TIMEOUT_SECONDS = 120.0
 class Unreachable(Failure):
     """Nobody answers there."""
 
+    # Somebody took the connection and said nothing: it hangs, and its workers may serve.
+    hangs = False
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of every command that talks to a running figway."""
@@ -71,11 +74,13 @@ def ask(
         text = response.read()
     except (OSError, http.client.HTTPException) as error:
         where = f"{url.scheme}://{url.netloc}"
-        raise Unreachable(
+        failure = Unreachable(
             2,
             f"cannot reach figway at {where} ({_short(error)}): is `figway serve` running?"
             " --admin or FIGWAY_ADMIN name another address",
-        ) from None
+        )
+        failure.hangs = isinstance(error, TimeoutError) and connection.sock is not None
+        raise failure from None
     finally:
         connection.close()
     try:

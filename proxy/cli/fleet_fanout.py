@@ -84,7 +84,7 @@ def _with_the_unheard(
 
 
 def _is_dead(answer: object) -> bool:
-    return isinstance(answer, client.Unreachable)
+    return isinstance(answer, client.Unreachable) and not answer.hangs
 
 
 def _ask_all(

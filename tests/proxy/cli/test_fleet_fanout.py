@@ -278,3 +278,15 @@ def test_a_figway_that_hangs_is_passed_over(
         here = f"http://127.0.0.1:{hung.getsockname()[1]}"
         assert roll_back(here, "--json", "--wait", "0.1") == 1
     assert words(capsys.readouterr().out) == {here: "unreachable", "b": "applied"}
+
+
+def test_a_replica_that_is_silent_in_the_store_and_takes_connections_is_not_taken_for_dead(
+    start: Callable[..., Replica],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fleet_fanout, "UNHEARD_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as hanging:
+        url = f"http://127.0.0.1:{hanging.getsockname()[1]}"
+        assert roll_back(start("a", state="shared", peers=[url]).url, "--json") == 1
+    assert words(capsys.readouterr().out) == {"a": "applied", url: "unreachable"}
