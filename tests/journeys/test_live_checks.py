@@ -42,7 +42,8 @@ def test_a_file_is_held_against_live_flags_and_traffic(shop: Shop) -> None:
     assert {"FLAG001", "FLAG003", "CAP001"} <= {result["ruleId"] for result in results}
 
     figway.stop()
-    gone = figway.run("check", str(figway.config), "--live")
+    # Without its address the command would ask whoever listens at the default one.
+    gone = figway.run("check", str(figway.config), "--live", "--admin", figway.admin)
     assert gone.code == 2
     assert "cannot reach figway" in gone.err
 
