@@ -98,8 +98,9 @@ def tell(answer: dict[str, Any], done: str, *, as_json: bool) -> int:
             print(bad(f"{done}, but NOT confirmed by {', '.join(names)}"))
             print("  they may still use the state before; look at `figway status`")
         elif replicas:
-            last = max(word["ms"] for word in replicas)
-            print(good(f"{done}: {_count(replicas, 'replica')} confirmed in {last:.1f} ms"))
+            applied = [word for word in replicas if word["state"] == "applied"]
+            last = max((word["ms"] for word in applied), default=0.0)
+            print(good(f"{done}: {_count(applied, 'replica')} confirmed in {last:.1f} ms"))
         else:
             count = _count(workers, "worker")
             print(good(f"{done}: {count} confirmed in {answer['applied_ms']:.1f} ms"))
