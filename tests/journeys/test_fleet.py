@@ -91,6 +91,21 @@ def test_a_replica_that_cannot_confirm_is_named_and_the_exit_code_says_so(fleet:
     fleet.wait_for_sides("legacy")
 
 
+def test_a_replica_whose_supervisor_hangs_is_named_although_its_lease_has_ended(
+    fleet: Fleet,
+) -> None:
+    fleet.wait_until(lambda: len(known(fleet)) == 3)
+    hanging = fleet.replicas[3].process.pid
+    os.kill(hanging, signal.SIGSTOP)
+    try:
+        done = fleet.run("rollback", "--all", "--reason", "INC-42", "--wait", "10")
+        assert fleet.sides()[3] == "new"
+    finally:
+        os.kill(hanging, signal.SIGCONT)
+    assert done.code == 1, done
+    fleet.wait_for_sides("legacy")
+
+
 def test_a_replica_joins_in_the_middle_of_a_rollback_and_leaves_again(fleet: Fleet) -> None:
     assert fleet.run("rollback", "--all", "--reason", "INC-42", "--wait").code == 0
     joined = fleet.launch(4).serving()
