@@ -51,7 +51,6 @@ from proxy.supervision.state_directory import ADMIN, AUDIT, EVIDENCE, LISTEN, St
 from proxy.supervision.status import Phase
 from proxy.supervision.switches import Switches
 from proxy.supervision.traffic import Traffic
-from proxy.supervision.waiting import make_room
 from proxy.supervision.watch import Watch
 
 # Beyond the drain: how long a worker may take to be gone.
@@ -173,7 +172,6 @@ class Supervisor:
     async def run(self) -> int:
         """Serve until a signal ends it; return the exit code."""
         self._handle_signals()
-        make_room()
         # A large routes.yaml is read in a thread; a rollback may not wait long for its turn.
         sys.setswitchinterval(0.001)
         runner: web.AppRunner | None = None

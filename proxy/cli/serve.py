@@ -83,6 +83,7 @@ def run(args: argparse.Namespace) -> int:
         StateDirectory,
         StateDirectoryError,
     )
+    from proxy.supervision.waiting import leave, make_room
     from proxy.supervisor import Paths, Supervisor, open_listeners
     from proxy.worker import server_tls
 
@@ -131,6 +132,7 @@ def run(args: argparse.Namespace) -> int:
         listener, admin_listener = open_listeners(loaded.settings.listen, loaded.settings.admin)
 
         async def serve() -> int:
+            room = make_room()
             supervisor = Supervisor(
                 paths=paths,
                 loaded=loaded,
@@ -141,7 +143,12 @@ def run(args: argparse.Namespace) -> int:
                 log=log,
                 writer=writer,
             )
-            return await supervisor.run()
+            code = await supervisor.run()
+            if not leave(room):
+                writer.close()
+                state.close()
+                os._exit(code)
+            return code
 
         return asyncio.run(serve())
     except (AddressError, StateDirectoryError) as error:

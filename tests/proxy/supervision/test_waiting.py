@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 
-from proxy.supervision.waiting import make_room
+from proxy.supervision.waiting import leave, make_room
 
 
 async def test_a_file_is_read_while_many_look_ups_hang() -> None:
@@ -18,3 +18,14 @@ async def test_a_file_is_read_while_many_look_ups_hang() -> None:
     finally:
         over.set()
         await asyncio.gather(*hanging)
+
+
+async def test_what_still_hangs_at_the_end_is_told_and_not_waited_for() -> None:
+    over = threading.Event()
+    room = make_room()
+    hanging = asyncio.create_task(asyncio.to_thread(over.wait))
+    await asyncio.to_thread(lambda: None)
+    assert not leave(room, 0.01)
+    over.set()
+    await hanging
+    assert leave(room, 20)
