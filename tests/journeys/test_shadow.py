@@ -573,14 +573,14 @@ def test_a_worker_that_dies_takes_no_open_exchange_with_it_unseen(stand: Stand) 
 
 
 def test_a_frozen_observer_costs_clients_nothing_and_is_counted(stand: Stand) -> None:
+    body = b"x" * 200_000
+    stand.legacy.script = answer(response(body))
     figway = stand.start()
     ask(figway, get("/item/0"))
     settled(figway, 1)
     pid = pid_of_observer(figway)
     os.kill(pid, signal.SIGSTOP)
     try:
-        body = b"x" * 200_000
-        stand.legacy.script = answer(response(body))
         with client(figway) as connection:
             for number in range(300):
                 connection.send(get(f"/item/{number}"))

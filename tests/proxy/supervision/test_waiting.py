@@ -21,11 +21,19 @@ async def test_a_file_is_read_while_many_look_ups_hang() -> None:
 
 
 async def test_what_still_hangs_at_the_end_is_told_and_not_waited_for() -> None:
-    over = threading.Event()
+    begun, over = threading.Event(), threading.Event()
+
+    def hang() -> bool:
+        begun.set()
+        return over.wait(20)
+
     room = make_room()
-    hanging = asyncio.create_task(asyncio.to_thread(over.wait))
-    await asyncio.to_thread(lambda: None)
-    assert not leave(room, 0.01)
-    over.set()
-    await hanging
+    hanging = asyncio.create_task(asyncio.to_thread(hang))
+    try:
+        # What a thread has not taken up yet is called off, and does not hang.
+        assert await asyncio.to_thread(begun.wait, 20)
+        assert not leave(room, 0.01)
+    finally:
+        over.set()
+        assert await hanging
     assert leave(room, 20)
