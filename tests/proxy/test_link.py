@@ -14,7 +14,6 @@ import pytest
 
 from flags.rule import Constraint, Parent, Rule, Strategy, Variant
 from flags.snapshot import FlagSnapshot
-from proxy import link as link_module
 from proxy.link import (
     Answer,
     Applied,
@@ -37,6 +36,9 @@ from proxy.link import (
     open_link,
     parts,
 )
+from proxy.link import end as end_module
+from proxy.link.end import MAX_WAITING
+from proxy.link.frames import PART_ITEMS
 from proxy.routing.route import (
     HealthCheck,
     Match,
@@ -221,13 +223,12 @@ async def test_rules_are_sent_when_they_change_and_held_while_they_do_not(
 ) -> None:
     one, other = ends
     sent: list[object] = []
-    encode = link_module.encode
 
     def noted(frame: Any) -> bytes:
         sent.append(type(frame).__name__)
         return encode(frame)
 
-    monkeypatch.setattr(link_module, "encode", noted)
+    monkeypatch.setattr(end_module, "encode", noted)
     some, fewer = FlagSnapshot(rules=rules(20)), FlagSnapshot(rules=rules(1))
     flags = (some, replace(some, revision=1), replace(fewer, revision=2), FlagSnapshot(revision=3))
     for revision, snapshot in enumerate(flags):
@@ -256,7 +257,7 @@ async def test_ten_thousand_routes_leave_the_loop_free_in_between(ends: tuple[En
     await living
     assert heard == Apply(revision=1, flags=FLAGS, routes=file)
     # Others had at least one turn for every part that was encoded or decoded.
-    assert turns >= 10_000 / link_module.PART_ITEMS
+    assert turns >= 10_000 / PART_ITEMS
 
 
 async def test_the_end_of_one_side_ends_the_other_after_its_last_message(
@@ -278,7 +279,7 @@ async def test_an_end_that_does_not_read_is_given_up_after_a_bound() -> None:
     await one.open(ours)
     try:
         file = route_file(2_000)
-        for revision in range(link_module.MAX_WAITING + 200):
+        for revision in range(MAX_WAITING + 200):
             one.link.send(Apply(revision=revision, flags=FLAGS, routes=file))
         fault = await asyncio.wait_for(one.closed, 10)
         assert isinstance(fault, LinkBroken)
@@ -292,7 +293,7 @@ async def test_heartbeats_do_not_pile_up_for_an_end_that_does_not_read() -> None
     await one.open(ours)
     try:
         one.link.pause_writing()
-        for _ in range(link_module.MAX_WAITING * 2):
+        for _ in range(MAX_WAITING * 2):
             one.link.send(Heartbeat())
         assert one.link.is_open
         one.link.resume_writing()
