@@ -22,7 +22,7 @@ from proxy.http1.response_head import CHUNKED as RESPONSE_CHUNKED
 from proxy.http1.response_head import UNTIL_CLOSE, ResponseHead
 from proxy.http1.tunnel import Tunnel
 from proxy.http1.upstream_side import Asker, UpstreamConnection
-from proxy.http1.wire import Exchange
+from proxy.http1.wire import Answerer
 from proxy.recovery import fallback_cause, may_ask_again, may_ask_another, may_fall_back, may_repeat
 from proxy.routing.decision import decide
 from proxy.routing.rewrite import upstream_target
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _LAST_CHUNK: Final = b"0\r\n\r\n"
 
 
-class Journey(Exchange, Asker):
+class Journey(Answerer, Asker):
     """A request on its way. Reads one generation of routes and flags, and never another.
 
     The steps: begin -> decide -> dispatch -> connected -> response_head -> response_body ->

@@ -27,7 +27,7 @@ from proxy.http1.pool import UpstreamPool
 from proxy.http1.request import Request
 from proxy.http1.response_head import ResponseHead
 from proxy.http1.upstream_side import Asker, UpstreamConnection
-from proxy.http1.wire import Exchange, Wire
+from proxy.http1.wire import Answerer, Wire
 from proxy.routing.route import Timeouts, Upstream
 from proxy.settings import Settings
 from proxy.stages import Side
@@ -248,5 +248,5 @@ def _pairs(fields: Fields) -> tuple[Header, ...]:
     return tuple((fields[i], fields[i + 2]) for i in range(0, len(fields), STRIDE))
 
 
-def _no_client(_client: object, _request: Request) -> Exchange:
+def _no_client(_client: object, _request: Request) -> Answerer:
     raise AssertionError("nobody listens here")

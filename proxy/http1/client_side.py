@@ -32,7 +32,7 @@ from proxy.http1.request_head import HeadReader
 
 if TYPE_CHECKING:
     from proxy.http1.tunnel import Tunnel
-    from proxy.http1.wire import Exchange, Wire
+    from proxy.http1.wire import Answerer, Wire
 
 # Held body bytes beyond which the client has to wait (the request has no upstream connection yet).
 HOLD_BYTES: Final = 64 * 1024
@@ -46,7 +46,7 @@ class ClientConnection(asyncio.Protocol):
 
     __slots__ = (
         "_serving_loop",
-        "exchange",
+        "answerer",
         "half_closed",
         "head",
         "head_since",
@@ -85,7 +85,7 @@ class ClientConnection(asyncio.Protocol):
         # The message being parsed, once its head is whole; None before and between.
         self.request: Request | None = None
         self.serving: Request | None = None
-        self.exchange: Exchange | None = None
+        self.answerer: Answerer | None = None
         # Requests and refusals that wait for their turn; made when a client pipelines.
         self.queue: deque[Request | type[ClientError]] | None = None
         self._serving_loop = False
@@ -138,7 +138,7 @@ class ClientConnection(asyncio.Protocol):
         if self.tail is not None:
             self.tail += data
             self.pause_reading()
-        elif self.exchange is None and self._is_between():
+        elif self.answerer is None and self._is_between():
             request = None if self.last else self.head.recall(data)
             if request is None:
                 if not self.last:
@@ -146,8 +146,8 @@ class ClientConnection(asyncio.Protocol):
                 return
             request.started = time.perf_counter()
             self.serving = request
-            exchange = self.exchange = self.wire.begin(self, request)
-            exchange.begin()
+            answerer = self.answerer = self.wire.begin(self, request)
+            answerer.begin()
         elif not self.last or self.request is not None:
             self._feed(data)
 
@@ -185,9 +185,9 @@ class ClientConnection(asyncio.Protocol):
             self.tunnel.client_lost()
         if self.queue is not None:
             self.queue.clear()
-        exchange, self.exchange = self.exchange, None
-        if exchange is not None:
-            exchange.client_gone()
+        answerer, self.answerer = self.answerer, None
+        if answerer is not None:
+            answerer.client_gone()
         self.request = self.serving = None
         # The parser holds our bound methods: break the circle now instead of waiting for the
         # collector.
@@ -199,16 +199,16 @@ class ClientConnection(asyncio.Protocol):
         self.write_paused_at = self.wire.now
         if self.tunnel is not None:
             self.tunnel.client_full()
-        elif self.exchange is not None:
-            self.exchange.client_stopped_reading()
+        elif self.answerer is not None:
+            self.answerer.client_stopped_reading()
 
     def resume_writing(self) -> None:
         """Let the upstream go on."""
         self.write_paused_at = 0.0
         if self.tunnel is not None:
             self.tunnel.client_drained()
-        elif self.exchange is not None:
-            self.exchange.client_reads_again()
+        elif self.answerer is not None:
+            self.answerer.client_reads_again()
         elif self.phase < Phase.LINGER:
             self._go_on()
 
@@ -225,7 +225,7 @@ class ClientConnection(asyncio.Protocol):
         self.request = request
         if not request.keep_alive:
             self.last = True
-        if self.exchange is None and self.serving is None:
+        if self.answerer is None and self.serving is None:
             self.serving = request
         else:
             if self.queue is None:
@@ -243,9 +243,9 @@ class ClientConnection(asyncio.Protocol):
         self.wire.received_bytes += size
         if request.received > self.wire.limits.body_bytes:
             raise BodyTooLarge
-        exchange = self.exchange
-        if exchange is not None and request is self.serving:
-            exchange.request_body(chunk)
+        answerer = self.answerer
+        if answerer is not None and request is self.serving:
+            answerer.request_body(chunk)
         else:
             request.hold(chunk)
 
@@ -256,8 +256,8 @@ class ClientConnection(asyncio.Protocol):
             return
         request.complete = True
         self.request = None
-        if request is self.serving and self.exchange is not None:
-            self.exchange.request_complete()
+        if request is self.serving and self.answerer is not None:
+            self.answerer.request_complete()
 
     # Parsing.
 
@@ -270,7 +270,7 @@ class ClientConnection(asyncio.Protocol):
         try:
             self.parser.feed_data(data)
             begun = self.serving
-            if begun is not None and begun.complete and self.exchange is None and not self.queue:
+            if begun is not None and begun.complete and self.answerer is None and not self.queue:
                 head.remember(begun, data)
         except HttpParserUpgrade as stop:
             rest = data[stop.args[0] :]
@@ -290,11 +290,11 @@ class ClientConnection(asyncio.Protocol):
             self.head_since = 0.0
             if request is not None and request is self.request and request.length == CHUNKED:
                 self._check_silence(request, received, len(data))
-        if self.exchange is None:
+        if self.answerer is None:
             self._serve()
         if self.read_paused:
             return
-        if self.queue or (self.write_paused_at and self.exchange is None):
+        if self.queue or (self.write_paused_at and self.answerer is None):
             self.pause_reading()
 
     def _check_silence(self, request: Request, received: int, size: int) -> None:
@@ -349,13 +349,13 @@ class ClientConnection(asyncio.Protocol):
         self.wire.refuse(error, self.peer)
         request, self.request = self.request, None
         if request is not None and request is self.serving:
-            if self.exchange is not None:
-                self.exchange.request_broken(error)
+            if self.answerer is not None:
+                self.answerer.request_broken(error)
                 return
             self.serving = None
         elif request is not None and self.queue:
             self.queue.pop()
-        if self.exchange is None and self.serving is None and not self.queue:
+        if self.answerer is None and self.serving is None and not self.queue:
             self.end_with(error)
         else:
             self.refused_with = error
@@ -369,15 +369,15 @@ class ClientConnection(asyncio.Protocol):
         try:
             # A client that does not take its responses does not get the next one begun: small
             # responses would pile up here without any of them being held back.
-            while self.exchange is None and self.phase < Phase.LINGER and not self.write_paused_at:
+            while self.answerer is None and self.phase < Phase.LINGER and not self.write_paused_at:
                 request = self.serving
                 if request is None:
                     if self.queue:
                         request = self.serving = cast(Request, self.queue.popleft())
                     else:
                         break
-                exchange = self.exchange = self.wire.begin(self, request)
-                exchange.begin()
+                answerer = self.answerer = self.wire.begin(self, request)
+                answerer.begin()
         finally:
             self._serving_loop = False
         if self.refused_with is not None and self._is_idle():
@@ -385,7 +385,7 @@ class ClientConnection(asyncio.Protocol):
 
     def _is_idle(self) -> bool:
         return (
-            self.exchange is None
+            self.answerer is None
             and self.serving is None
             and not self.queue
             and self.phase < Phase.LINGER
@@ -398,7 +398,7 @@ class ClientConnection(asyncio.Protocol):
     def response_done(self, *, reusable: bool) -> None:
         """Go on after a whole response: with the next request, or towards the end."""
         request = self.serving
-        self.exchange = self.serving = None
+        self.answerer = self.serving = None
         if self.phase is Phase.CLOSED:
             return
         self.served += 1
@@ -432,7 +432,7 @@ class ClientConnection(asyncio.Protocol):
 
     def end_with(self, error: type[ProxyError]) -> None:
         """Answer with an error of the proxy's own and let the connection end."""
-        self.exchange = None
+        self.answerer = None
         if self.phase >= Phase.LINGER:
             return
         head_only = self.serving is not None and self.serving.method == "HEAD"
@@ -455,7 +455,7 @@ class ClientConnection(asyncio.Protocol):
         With a length or with chunks the missing end tells (RFC 9112, 8), and what was written still
         goes out. A response delimited by the close looks whole unless the connection is reset.
         """
-        self.exchange = self.serving = None
+        self.answerer = self.serving = None
         if self.phase is Phase.CLOSED:
             return
         self.phase = Phase.CLOSING
@@ -469,7 +469,7 @@ class ClientConnection(asyncio.Protocol):
 
     def start_tunnel(self, tunnel: Tunnel) -> bytes:
         """Hand the connection over; gives the bytes that had already arrived for the other side."""
-        self.exchange = self.serving = None
+        self.answerer = self.serving = None
         self.phase = Phase.TUNNEL
         self.tunnel = tunnel
         early, self.tail = self.tail or b"", None
@@ -509,7 +509,7 @@ class ClientConnection(asyncio.Protocol):
 
     def resume_reading(self) -> None:
         """Take more from the client."""
-        if self.queue and self.exchange is not None:
+        if self.queue and self.answerer is not None:
             return
         if self.read_paused and self.phase not in (Phase.CLOSING, Phase.CLOSED):
             self.read_paused = False
@@ -528,11 +528,11 @@ class ClientConnection(asyncio.Protocol):
 
     def give_up_writing(self) -> None:
         """End a connection whose client does not read."""
-        exchange, self.exchange = self.exchange, None
+        answerer, self.answerer = self.answerer, None
         self.cut(reset=True)
-        if exchange is not None:
-            exchange.client_gone()
+        if answerer is not None:
+            answerer.client_gone()
 
     def __repr__(self) -> str:
-        doing = "serving" if self.exchange is not None else "idle"
+        doing = "serving" if self.answerer is not None else "idle"
         return f"<ClientConnection {self.peer} [{self.phase.name.lower()}, {doing}]>"

@@ -51,7 +51,7 @@ def check(client: ClientConnection, now: float) -> None:
         if not client.read_paused and _is_too_slow(client, client.request, deadlines, now):
             client.broken(RequestTimeout)
     elif (
-        client.exchange is None
+        client.answerer is None
         and client.phase is Phase.OPEN
         and not client.write_paused_at
         and now - client.since > _idle_patience(client, deadlines)

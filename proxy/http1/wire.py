@@ -32,7 +32,7 @@ class Wire:
     """
 
     def __init__(
-        self, settings: Settings, begin: Callable[[ClientConnection, Request], Exchange]
+        self, settings: Settings, begin: Callable[[ClientConnection, Request], Answerer]
     ) -> None:
         self.settings = settings
         self.limits = settings.limits
@@ -133,7 +133,7 @@ def _not_told(_cause: str, _status: int, _peer: str) -> None:
     """Stand in until a log wants to know."""
 
 
-class Exchange:
+class Answerer:
     """What a client connection tells whoever serves its current request."""
 
     __slots__ = ()

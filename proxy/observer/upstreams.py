@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from proxy.http1.client_side import ClientConnection
 from proxy.http1.pool import UpstreamPool
 from proxy.http1.request import Request
-from proxy.http1.wire import Exchange, Wire
+from proxy.http1.wire import Answerer, Wire
 from proxy.observer.breaker import Breaker
 from proxy.routing.route import RouteFile
 from proxy.settings import Settings
@@ -90,5 +90,5 @@ def clock() -> float:
     return time.monotonic()
 
 
-def _no_clients(_: ClientConnection, __: Request) -> Exchange:
+def _no_clients(_: ClientConnection, __: Request) -> Answerer:
     raise AssertionError("the observer has no clients")

@@ -142,13 +142,13 @@ def test_nothing_is_begun_behind_the_last_response(make_wire: MakeWire, ending: 
 
     def end() -> int:
         (connection,) = wire.proxy.worker.wire.clients
-        exchange = connection.exchange
-        assert exchange is not None
-        exchange.client_gone()
+        answerer = connection.answerer
+        assert answerer is not None
+        answerer.client_gone()
         if ending == "cut":
             connection.cut(reset=False)
         else:
-            connection.exchange = None
+            connection.answerer = None
             connection.close_softly()
         connection.resume_writing()
         return wire.proxy.worker.wire.in_flight
