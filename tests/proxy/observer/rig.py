@@ -47,6 +47,9 @@ from tests.rigs.scripted_origin import Script, ScriptedOrigin
 
 PATIENCE = 20.0
 NO_REPROBE = ReprobePolicy(rate=0.0, on_mismatch=False)
+# Loop lag is no reason in tests: the machine may be busy with others.
+CALM = ObserverPolicy(loop_lag_shed=0.0)
+BRIEF = replace(CALM, deadline=0.3)
 
 
 class MemoryStore:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
-import sys
 import threading
 from collections import Counter
 from dataclasses import replace
@@ -16,12 +13,11 @@ from typing import Any
 import pytest
 
 from proxy.evidence.outcome import Outcome
-from proxy.observer import carry as carry_module
 from proxy.observer.settling import NO_ANSWER
 from proxy.routing.route import Timeouts, Upstream
 from proxy.shadow_policy import ObserverPolicy, SessionUse, ShadowPolicy, WriteMode
 from proxy.stages import Side, Stage
-from tests.proxy.observer.rig import NO_REPROBE, Asked, response, rig
+from tests.proxy.observer.rig import BRIEF, CALM, NO_REPROBE, Asked, response, rig
 from tests.rigs.scripted_origin import (
     Conversation,
     Script,
@@ -32,10 +28,6 @@ from tests.rigs.scripted_origin import (
     never_answer,
     reset_at_once,
 )
-
-# Loop lag is no reason in tests: the machine may be busy with others.
-CALM = ObserverPolicy(loop_lag_shed=0.0)
-BRIEF = replace(CALM, deadline=0.3)
 
 
 async def test_equal_answers_are_a_match(tmp_path: Path) -> None:
@@ -205,9 +197,6 @@ async def test_an_idle_connection_that_closes_is_no_failure_of_the_shadow(tmp_pa
         assert last.is_set()
 
 
-# Conditional requests.
-
-
 async def test_a_304_of_the_primary_is_incomparable_and_asks_nobody(tmp_path: Path) -> None:
     async with rig(tmp_path) as made:
         player = made.worker()
@@ -217,9 +206,6 @@ async def test_a_304_of_the_primary_is_incomparable_and_asks_nobody(tmp_path: Pa
         number = player.open()
         player.close(number, b"HTTP/1.1 304 Not Modified\r\nETag: 1\r\n\r\n")
         assert await made.settled(2) == {"incomparable/conditional": 2}
-
-
-# What the worker says of the primary.
 
 
 @pytest.mark.parametrize(
@@ -243,248 +229,6 @@ async def test_what_was_opened_and_ends_is_settled_as_the_worker_says(
         await made.until(lambda: made.new.conversations[0].left.is_set())
         await made.until(lambda: not made.observer.dispatch.at_work)
         await made.balanced(player)
-
-
-# Limits.
-
-
-async def test_a_burst_beyond_the_queue_waits_where_it_is_and_all_of_it_is_shadowed(
-    tmp_path: Path,
-) -> None:
-    release = threading.Event()
-
-    def held(conversation: Conversation) -> None:
-        while True:
-            conversation.read_request()
-            release.wait(20)
-            conversation.send(response())
-
-    policy = replace(CALM, queue=5, concurrency=2, deadline=20.0)
-    async with rig(tmp_path, new=held, policy=policy) as made:
-        player, other = made.worker(), made.worker("c" * 32)
-        for _ in range(20):
-            player.whole()
-            other.whole()
-        await made.until(
-            lambda: [c.is_held_back for c in made.observer.intake.connections] == [True] * 2
-        )
-        assert (made.observer.dispatch.asking, made.observer.dispatch.queued) == (2, 5)
-        assert made.observer.counts.received["a"] == 7
-        release.set()
-        assert await made.settled(40) == {"match": 40}
-        await made.balanced(player)
-        await made.balanced(other)
-
-
-async def test_what_was_held_back_too_long_is_shed_as_it_comes(tmp_path: Path) -> None:
-    policy = replace(CALM, queue=2, concurrency=1, deadline=0.6)
-    async with rig(tmp_path, new=never_answer, policy=policy) as made:
-        player = made.worker()
-        for _ in range(30):
-            player.whole()
-        found = await made.settled(30)
-        assert found["shed/queue"] >= 20
-        assert set(found) <= {"shed/queue", "shadow_timeout/timeout", "shed/breaker"}
-        await made.balanced(player)
-
-
-async def test_what_is_held_back_when_a_drain_begins_is_known_before_it_ends(
-    tmp_path: Path,
-) -> None:
-    policy = replace(CALM, queue=2, concurrency=1, deadline=20.0)
-    async with rig(tmp_path, new=never_answer, policy=policy) as made:
-        player = made.worker()
-        for _ in range(30):
-            player.whole()
-        player.tell_books()
-        player.socket.close()
-        await made.until(lambda: made.observer.dispatch.queued == 2)
-        assert not await made.observer.drain(0.05)
-        assert made.store.outcomes == {"shed/queue": 27, "shed/observer_lost": 3}
-        assert made.store.ledgers["b" * 32, "a"].eligible == 30
-
-
-async def test_a_worker_that_dies_held_back_is_heard_to_the_end(tmp_path: Path) -> None:
-    release = threading.Event()
-
-    def held(conversation: Conversation) -> None:
-        while True:
-            conversation.read_request()
-            release.wait(20)
-            conversation.send(response())
-
-    policy = replace(CALM, queue=2, concurrency=1, deadline=20.0)
-    async with rig(tmp_path, new=held, policy=policy) as made:
-        player = made.worker()
-        for _ in range(10):
-            player.whole()
-        player.tell_books()
-        player.socket.close()
-        await made.until(lambda: made.observer.dispatch.queued == 2)
-        release.set()
-        assert await made.settled(10) == {"match": 10}
-        await made.until(lambda: made.store.ledgers)
-        assert not any(made.store.unaccounted.values())
-
-
-async def test_what_waits_holds_no_more_bytes_than_it_may(tmp_path: Path) -> None:
-    policy = replace(CALM, queue=1000, concurrency=1, deadline=20.0, max_body=10_000)
-    async with rig(tmp_path, new=never_answer, policy=policy) as made:
-        player = made.worker()
-        for _ in range(200):
-            await asyncio.to_thread(player.whole, answered=response(bytes(9_000)))
-        await made.until(lambda: made.store.outcomes["shed/queue"] > 100)
-        await made.until(lambda: made.observer.counts.received["a"] == 200)
-        assert made.observer.dispatch.held <= 65 * 10_000
-
-
-async def test_answers_that_wait_for_a_slow_primary_are_bounded_too(tmp_path: Path) -> None:
-    policy = replace(CALM, queue=1000, deadline=20.0, max_body=10_000)
-    reply = response(bytes(9_000))
-    async with rig(tmp_path, new=answer(reply), policy=policy) as made:
-        player = made.worker()
-        numbers = [player.open() for _ in range(200)]
-        await made.until(lambda: made.observer.dispatch.at_work > 60)
-        await made.until(lambda: not made.observer.dispatch.asking)
-        # Those that are asked at the same time may each bring one body more.
-        assert made.observer.dispatch.held <= (64 + policy.concurrency) * 10_000
-        assert made.observer.dispatch.queued > 50
-        for number in numbers:
-            await asyncio.to_thread(player.close, number, reply)
-        assert await made.settled(200) == {"match": 200}
-        assert made.observer.dispatch.held == 0
-        await made.balanced(player)
-
-
-async def test_what_waits_behind_a_hung_shadow_ends_before_its_deadline(tmp_path: Path) -> None:
-    policy = replace(CALM, concurrency=1, deadline=4.0)
-    async with rig(tmp_path, new=never_answer, policy=policy) as made:
-        player = made.worker()
-        for _ in range(10):
-            player.whole()
-        assert await made.settled(9) == {"shed/queue": 9}
-        assert made.observer.dispatch.asking == 1
-
-
-async def test_one_that_waited_too_long_is_not_held_against_the_shadow(tmp_path: Path) -> None:
-    policy = replace(CALM, concurrency=1, deadline=0.4)
-    async with rig(tmp_path, new=never_answer, policy=policy) as made:
-        player = made.worker()
-        for _ in range(3):
-            player.whole()
-        assert await made.settled(3) == {"shadow_timeout/timeout": 1, "shed/queue": 2}
-
-
-async def test_a_shadow_that_fails_in_a_row_is_left_alone_and_tried_again(tmp_path: Path) -> None:
-    async with rig(tmp_path, new=answer_then_reset(b""), policy=CALM) as made:
-        player = made.worker()
-        for count in range(1, 6):
-            player.whole()
-            await made.settled(count)
-        player.whole()
-        assert await made.settled(6) == {"shadow_error/closed": 5, "shed/breaker": 1}
-        assert made.value("figway_shadow_breaker_open", "new") == 1
-        made.new.script = answer(response())
-        while made.store.outcomes["match"] < 1:
-            player.whole()
-            await made.settled(len(made.store.settled) + 1)
-        assert made.value("figway_shadow_breaker_open", "new") == 0
-        await made.balanced(player)
-
-
-async def test_the_budget_of_a_route_is_kept(tmp_path: Path) -> None:
-    shadow = ShadowPolicy(sample=1.0, budget_rps=3.0, aa=NO_REPROBE)
-    async with rig(tmp_path, new=answer(response()), policy=CALM, shadow=shadow) as made:
-        player = made.worker()
-        for _ in range(50):
-            player.whole()
-        found = await made.settled(50)
-        assert found["shed/budget"] >= 40
-        assert found["match"] >= 3
-        assert set(found) == {"shed/budget", "match"}
-
-
-async def test_a_loop_that_lags_takes_no_new_work(tmp_path: Path) -> None:
-    policy = replace(CALM, loop_lag_shed=0.05)
-    async with rig(tmp_path, new=answer(response()), policy=policy) as made:
-        player = made.worker()
-        made.observer.lag.stop()
-        made.observer.lag.seconds = 0.06
-        player.whole()
-        assert await made.settled(1) == {"shed/loop_lag": 1}
-
-
-# Switches and reloads.
-
-
-async def test_a_pause_sheds_what_waits_and_what_comes(tmp_path: Path) -> None:
-    policy = replace(CALM, concurrency=1, deadline=20.0)
-    async with rig(tmp_path, new=never_answer, policy=policy) as made:
-        player = made.worker()
-        for _ in range(3):
-            player.whole()
-        await made.until(lambda: made.observer.dispatch.queued == 2)
-        made.apply(paused=True)
-        assert made.store.outcomes == {"shed/paused": 2}
-        player.whole()
-        assert await made.settled(3) == {"shed/paused": 3}
-        made.apply(paused=False)
-        made.new.script = answer(response())
-        await made.until(lambda: made.observer.dispatch.asking == 1)
-
-
-async def test_the_kill_switch_of_the_file_does_the_same(tmp_path: Path) -> None:
-    async with rig(tmp_path, new=answer(response()), policy=CALM) as made:
-        player = made.worker()
-        made.apply(replace(made.file, shadow=replace(CALM, kill_switch=True)))
-        player.whole()
-        assert await made.settled(1) == {"shed/paused": 1}
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        pytest.param({"stage": Stage.LEGACY}, id="back_to_legacy"),
-        pytest.param({"stage": Stage.LIVE}, id="the_other_direction"),
-        pytest.param({"shadow": ShadowPolicy(sample=0.0)}, id="nothing_is_sampled"),
-        pytest.param({"id": "b"}, id="gone"),
-    ],
-)
-async def test_a_reload_that_takes_the_route_away_ends_what_waits(
-    tmp_path: Path, change: dict[str, Any]
-) -> None:
-    policy = replace(CALM, concurrency=1, deadline=20.0)
-    release = threading.Event()
-
-    def held(conversation: Conversation) -> None:
-        conversation.read_request()
-        release.wait(20)
-        conversation.send(response())
-
-    async with rig(tmp_path, new=held, policy=policy) as made:
-        player = made.worker()
-        player.whole()
-        player.whole()
-        await made.until(lambda: made.observer.dispatch.queued == 1)
-        route = replace(made.file.routes[0], **change)
-        made.apply(replace(made.file, routes=(route,), revision="r2"))
-        release.set()
-        found = await made.settled(2)
-        assert found == {"match": 1, "incomparable/config_changed": 1}
-        await made.balanced(player)
-
-
-async def test_a_revision_that_is_still_on_its_way_is_waited_for(tmp_path: Path) -> None:
-    async with rig(tmp_path, new=answer(response()), policy=CALM) as made:
-        player = made.worker()
-        player.whole(Asked(revision="r2", route="b"))
-        await made.until(lambda: made.observer.dispatch.at_work)
-        route = replace(made.file.routes[0], id="b")
-        made.apply(replace(made.file, routes=(route,), revision="r2"))
-        assert await made.settled(1) == {"match": 1}
-
-
-# Writes and sessions.
 
 
 @pytest.mark.parametrize(
@@ -551,145 +295,6 @@ async def test_a_reverse_shadow_treats_the_session_as_the_route_says(
         assert made.new.requests == []
         seen = [request.values(b"cookie") for request in made.legacy.requests]
         assert seen == ([] if cookies is None else [cookies])
-
-
-# The books.
-
-
-async def test_a_defect_costs_one_exchange_and_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def defect(*_: object, **__: object) -> None:
-        raise ZeroDivisionError("a defect")
-
-    async with rig(tmp_path, new=answer(response()), policy=CALM) as made:
-        player = made.worker()
-        with monkeypatch.context() as patch:
-            patch.setattr(carry_module, "shadow_request", defect)
-            player.whole()
-            assert await made.settled(1) == {"incomparable/internal": 1}
-        assert [event for event, _ in made.told if event == "exchange_failed"]
-        player.whole()
-        assert await made.settled(2) == {"incomparable/internal": 1, "match": 1}
-        await made.balanced(player)
-
-
-async def test_an_exchange_that_gets_lost_is_seen_in_the_books(tmp_path: Path) -> None:
-    """The check itself: without it a lost exchange would look like a pending one for ever."""
-    async with rig(tmp_path, new=answer(response()), policy=CALM) as made:
-        player = made.worker()
-        player.whole()
-        await made.settled(1)
-        await made.balanced(player)
-        made.store.settled.clear()
-        player.tell_books()
-        player.whole()
-        player.tell_books()
-        await made.until(lambda: any(made.store.unaccounted.values()))
-        assert made.value("figway_shadow_unaccounted") >= 1
-        made.observer.counts.received["a"] += 1
-        assert made.observer.dispatch.lost() == 1
-
-
-async def test_a_worker_that_counts_more_than_it_hands_over_is_seen(tmp_path: Path) -> None:
-    async with rig(tmp_path, new=answer(response()), policy=CALM) as made:
-        player = made.worker()
-        player.whole()
-        await made.settled(1)
-        await made.balanced(player)
-        player.handed["a"] += 1
-        player.eligible["a"] += 1
-        player.tell_books()
-        await made.until(lambda: made.value("figway_shadow_unaccounted") == 1)
-
-
-async def test_what_was_lost_on_the_way_is_counted_with_the_next_connection(tmp_path: Path) -> None:
-    async with rig(tmp_path, new=answer(response()), policy=CALM) as made:
-        first = made.worker()
-        first.whole()
-        await made.settled(1)
-        first.handed["a"] += 2
-        first.eligible["a"] += 2
-        first.socket.close()
-        again = made.worker()
-        again.handed, again.eligible = first.handed, first.eligible
-        again.tell_books()
-        assert await made.settled(3) == {"match": 1, "shed/observer_lost": 2}
-        await made.balanced(again)
-
-
-async def test_an_exchange_whose_connection_ends_open_is_not_waited_for(tmp_path: Path) -> None:
-    async with rig(tmp_path, new=answer(response()), policy=CALM) as made:
-        player = made.worker()
-        player.open()
-        await made.until(lambda: made.new.requests)
-        player.socket.close()
-        # The process that played the worker, this one, is still alive.
-        assert await made.settled(1) == {"shed/observer_lost": 1}
-        assert made.store.ended_boots == []
-
-
-async def test_the_boot_of_a_dead_worker_is_ended_and_its_open_exchanges_with_it(
-    tmp_path: Path,
-) -> None:
-    play = (
-        "import sys; from tests.proxy.observer.rig import Player;"
-        "player = Player(sys.argv[1]); player.open(); player.tell_books(); sys.stdin.read()"
-    )
-    async with rig(tmp_path, new=answer(response()), policy=CALM) as made:
-        with subprocess.Popen(  # noqa: ASYNC220 -- it is waited for on the socket
-            [sys.executable, "-c", play, made.path], stdin=subprocess.PIPE, env=os.environ
-        ) as process:
-            await made.until(lambda: made.store.ledgers)
-            process.kill()
-            assert await made.settled(1) == {"aborted/worker_lost": 1}
-            await made.until(lambda: made.store.ended_boots == ["b" * 32])
-
-
-@pytest.mark.parametrize(
-    "garbage",
-    [
-        pytest.param(b"GET / HTTP/1.1\r\n\r\n", id="no_frame"),
-        pytest.param(b"", id="nothing_but_an_end"),
-        pytest.param(bytes(64), id="zeros"),
-    ],
-)
-async def test_garbage_ends_its_connection_and_nothing_else(tmp_path: Path, garbage: bytes) -> None:
-    async with rig(tmp_path, new=answer(response()), policy=CALM) as made:
-        player, stranger = made.worker(), made.worker("c" * 32)
-        player.whole()
-        stranger.socket.sendall(garbage)
-        stranger.socket.close()
-        await made.settled(1)
-        await made.until(lambda: len(made.observer.intake.connections) == 1)
-        player.whole()
-        assert await made.settled(2) == {"match": 2}
-
-
-# The end.
-
-
-async def test_a_drain_finishes_what_is_in_hand(tmp_path: Path) -> None:
-    async with rig(tmp_path, new=answer(response()), policy=CALM) as made:
-        player = made.worker()
-        for _ in range(10):
-            player.whole()
-        player.tell_books()
-        player.socket.close()
-        # Whatever the worker wrote before it ended is heard, though nothing was read yet.
-        assert await made.observer.drain(10.0)
-        assert made.store.outcomes == {"match": 10}
-        assert made.store.ledgers["b" * 32, "a"].eligible == 10
-
-
-async def test_a_drain_that_is_out_of_time_counts_what_it_leaves(tmp_path: Path) -> None:
-    async with rig(tmp_path, new=never_answer, policy=replace(CALM, deadline=20.0)) as made:
-        player = made.worker()
-        for _ in range(3):
-            player.whole()
-        await made.until(lambda: made.observer.dispatch.asking == 3)
-        assert not await made.observer.drain(0.05, 0.05)
-        assert made.store.outcomes == {"shed/observer_lost": 3}
 
 
 async def test_many_exchanges_at_once_all_get_their_outcome(tmp_path: Path) -> None:
