@@ -1,11 +1,10 @@
-"""What a flag source says, and the protocol of sources."""
+"""What a flag source says, and what holds when it falls silent."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Protocol
 
 from flags.rule import Rule
 from flags.scope import ALL, group_scope, route_scope
@@ -57,23 +56,6 @@ NOTHING_SAID = FlagState()
 
 class FlagSourceError(Exception):
     """A source that cannot be read or written now; what it said before still holds."""
-
-
-class FlagProvider(Protocol):
-    """A source of flags."""
-
-    @property
-    def name(self) -> str:
-        """What logs and metrics call it."""
-
-    def load(self) -> FlagState:
-        """Read what the source says now; raises `FlagSourceError`."""
-
-    def set_percent(self, scope: str, basis_points: int) -> None:
-        """Write a percentage of a group or route through; raises `FlagSourceError`.
-
-        A source that may not be written says in the error where to do it by hand.
-        """
 
 
 def hold_missing(before: FlagState, now: FlagState) -> tuple[FlagState, tuple[str, ...]]:

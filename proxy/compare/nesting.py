@@ -44,7 +44,6 @@ _IMPLIED = frozenset(
         *("colgroup", "caption", "nobr"),
     }
 )
-_FOREIGN = ("svg", "math")
 
 
 def check_nesting(text: str, limits: CompareLimits) -> None:

@@ -332,13 +332,6 @@ class Request:
         """Tell whether the method promises to change nothing (RFC 9110, 9.2.1)."""
         return self.method in _SAFE
 
-    def field_pairs(self) -> list[tuple[str, str]]:
-        """The forwarded fields for people to read."""
-        return [
-            (self.fields[i].decode("latin-1"), self.fields[i + 2].decode("latin-1"))
-            for i in range(0, len(self.fields), STRIDE)
-        ]
-
     def __repr__(self) -> str:
         state = "complete" if self.complete else f"{self.received} bytes so far"
         return f"<Request {self.method} {self.path} [{state}]>"

@@ -132,10 +132,3 @@ class Backlog:
             else:
                 kept.append(entry)
         self._entries = kept[::-1]
-
-
-def boots_of(entries: Iterable[Entry]) -> frozenset[str]:
-    """The boots that ledgers among the entries are of."""
-    return frozenset(
-        row.boot for entry in entries if isinstance(entry, Ledgers) for row in entry.rows
-    )

@@ -10,7 +10,7 @@ import pytest
 
 from flags.file import FileProvider, FlagFileError
 from flags.latch import NOT_HELD
-from flags.provider import NOTHING_SAID, Flag, FlagProvider, FlagState, hold_missing
+from flags.provider import NOTHING_SAID, Flag, FlagState, hold_missing
 
 
 @pytest.fixture
@@ -18,8 +18,8 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "flags.yaml"
 
 
-def test_it_is_a_provider(path: Path) -> None:
-    provider: FlagProvider = FileProvider(path)
+def test_it_has_a_name_for_logs_and_metrics(path: Path) -> None:
+    provider = FileProvider(path)
     assert provider.name == "file"
 
 

@@ -36,11 +36,6 @@ def state_of(
     return flag_state(read_features(answer(*features, meta={"revisionId": 7})), groups, routes)
 
 
-def flag_of(*strategies: dict[str, Any], **fields: Any) -> Flag:
-    told = state_of(feature("figway-r", *strategies, **fields))
-    return told.state.routes["r"]
-
-
 @pytest.mark.parametrize(
     ("feature_of_r", "basis_points"),
     [
