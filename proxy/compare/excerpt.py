@@ -20,6 +20,15 @@ def excerpts(legacy: str, new: str, limit: int = SHOWN) -> tuple[str, str]:
     )
 
 
+def around(legacy: str, new: str, limit: int) -> tuple[str, str]:
+    """Two different texts, each what stands within `limit` characters before and after."""
+    if max(len(legacy), len(new)) <= limit:
+        return legacy, new
+    begin = _common(legacy, new)
+    span = slice(max(0, begin - limit), begin + limit)
+    return legacy[span], new[span]
+
+
 def cut(text: str, limit: int = SHOWN) -> str:
     """A text of at most `limit` characters."""
     return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -19,19 +19,20 @@ from proxy.compare.comparison import (
     Result,
     RuleUse,
 )
-from proxy.compare.excerpt import cut, excerpts, printable
+from proxy.compare.excerpt import around, cut, excerpts, printable
 from proxy.compare.fingerprint import cause_key, fingerprint
 from proxy.compare.policy import CompiledPolicy
+from proxy.compare.redaction import redacted_field
 from proxy.compare.rule_tree import NamedRule
 from proxy.compare.rules import Bijections, accepting
-from proxy.compare.secrets import REDACTED, redacted_text
+from proxy.compare.secrets import REDACTED, is_secret_place, opens_named, shown_text, without_named
 from proxy.compare_policy import Op, Severity
 
 _SEVERITIES = tuple(Severity)
 # Paths are patterns, so a comparison has few; a hostile body has not.
 _PLACES = 5000
-# A longer value is looked through for secrets after it was cut.
-_SEARCHED = 4096
+# Of a longer value so much before and after is looked through for secrets.
+_SEARCHED = 2048
 _OTHERS = "(others)"
 _PATHS = 1000
 _PATHS_OF_A_CAUSE = 100
@@ -128,19 +129,23 @@ class Findings:
         if self.counted(path, kind, cause, expected=expected):
             return
         if redacted is None:
-            redacted = self.policy.at(path).redacted
+            redacted = self.policy.at(path).redacted or is_secret_place(path)
         if redacted:
             legacy = None if legacy is None else REDACTED
             new = None if new is None else REDACTED
         elif legacy is not None and new is not None:
-            legacy, new = excerpts(_harmless(legacy), _harmless(new))
+            legacy, new = excerpts(*self.harmless(legacy, new, path))
+        elif legacy is not None:
+            legacy, _ = self.harmless(legacy, "", path)
+        elif new is not None:
+            _, new = self.harmless("", new, path)
         difference = Difference(
             path=path,
             at=at,
             kind=kind,
             severity=severity,
-            legacy=None if legacy is None else printable(cut(_harmless(legacy))),
-            new=None if new is None else printable(cut(_harmless(new))),
+            legacy=None if legacy is None else printable(cut(legacy)),
+            new=None if new is None else printable(cut(new)),
             cause=cause,
             expected=expected,
         )
@@ -153,6 +158,21 @@ class Findings:
             kept.append(difference)
         if not expected:
             self._paths.add(place.path)
+
+    def harmless(self, legacy: str, new: str, path: str = "") -> tuple[str, str]:
+        """Two texts without secrets, before they are cut; of long ones what may be shown."""
+        one, other = around(legacy, new, _SEARCHED)
+        return self._clean(one, path), self._clean(other, path)
+
+    def _clean(self, text: str, path: str) -> str:
+        if path.startswith("header:"):
+            name = path[7:].partition("[")[0]
+            # Of cookies only names and attributes come here.
+            return text if name == "set-cookie" else redacted_field(name, text, self.policy)
+        hidden = self.policy.hidden
+        if hidden and opens_named(text, hidden):
+            return REDACTED
+        return without_named(shown_text(text), hidden)
 
     def _place(self, difference: Difference, note: str) -> _Place:
         path, cause, kind = difference.path, difference.cause, difference.kind
@@ -350,11 +370,6 @@ class Findings:
 
 def _rank(difference: Difference) -> int:
     return _SEVERITIES.index(difference.severity)
-
-
-def _harmless(text: str) -> str:
-    """A value without what looks like a secret, before it is cut; of a long one what is shown."""
-    return redacted_text(text) if len(text) <= _SEARCHED else text
 
 
 def is_expected(rules: tuple[NamedRule, ...]) -> bool:

@@ -43,6 +43,8 @@ class Event:
     cause: str = ""
     note: str = ""
     core: tuple[str, str] | None = None
+    # What is shown of it is redacted, whatever it looks like.
+    secret: bool = False
     whole: tuple[str, str] | None = None
 
 
@@ -151,4 +153,5 @@ def _report_pair(event: Event, path: str, at: str, found: Findings) -> None:
     found.record(
         *(path, at, event.kind, severity, event.legacy, event.new, cause, note),
         expected=is_expected(rules),
+        redacted=event.secret or None,
     )

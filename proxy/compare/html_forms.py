@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from proxy.compare.comparison import Kind
 from proxy.compare.findings import Findings
@@ -232,7 +232,8 @@ def _compare_fields(
         found.used(TOKEN_USE, f"html:forms{part}")
     elif kind not in ("submit", "button", "reset") or "value" in left or "value" in right:
         severity = Severity.CRITICAL if kind == "hidden" and not other else Severity.MAJOR
-        yield from _value(element, new_element, part, one, other, severity)
+        for event in _value(element, new_element, part, one, other, severity):
+            yield replace(event, secret="password" in (kind, new_kind))
 
 
 def _content(page: Page, element: int) -> str:

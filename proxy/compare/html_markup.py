@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from proxy.compare.comparison import Kind
 from proxy.compare.findings import Findings
@@ -13,6 +14,7 @@ from proxy.compare.html_head import is_fact
 from proxy.compare.html_page import READABLE, Page
 from proxy.compare.html_pairs import Pairs, topmost
 from proxy.compare.html_place import masked
+from proxy.compare.secrets import REDACTED, is_secret_name
 from proxy.compare_policy import Facet, Severity
 
 _LINKS = {"a": "href", "area": "href"}
@@ -88,7 +90,9 @@ def _compare_attributes(
             ):
                 found.used("html:csrf", "html:markup[meta]@content")
             else:
-                yield _attribute(Facet.MARKUP, element, new_element, name, was, now)
+                event = _attribute(Facet.MARKUP, element, new_element, name, was, now)
+                named = left.get("name", ""), right.get("name", "")
+                yield replace(event, secret=tag == "meta" and any(map(is_secret_name, named)))
 
 
 def _compare_addresses(
@@ -187,7 +191,13 @@ def _one_sided_markup(kind: Kind, page: Page, elements: tuple[int, ...]) -> Iter
 
 
 def _opened(tag: str, attributes: dict[str, str]) -> str:
-    shown = "".join(f' {name}="{value}"' for name, value in list(attributes.items())[:3])
+    secret = attributes.get("type", "").lower() == "password" or any(
+        is_secret_name(attributes.get(name, "")) for name in ("name", "id", "property")
+    )
+    shown = "".join(
+        f' {name}="{REDACTED if secret and name in ("value", "content") else value}"'
+        for name, value in list(attributes.items())[:3]
+    )
     return f"<{tag}{shown}>"
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from proxy.compare.excerpt import SHOWN
 from proxy.compare.json_text import Json
 from proxy.compare.rule_tree import RuleNode
-from proxy.compare.secrets import REDACTED
+from proxy.compare.secrets import REDACTED, is_secret_name
 
 
 def shown(value: Json, node: RuleNode) -> str:
@@ -45,6 +45,8 @@ def _show_members(
             break
         lead = f"{between}{json.dumps(name[: room + 1], ensure_ascii=False)}: "
         pieces.append(lead)
+        if is_secret_name(name) and value not in (None, "", True, False):
+            value = REDACTED
         room = _show(value, node.member(name), pieces, room - len(lead))
         between = ", "
     pieces.append("{}" if between == "{" else "}")

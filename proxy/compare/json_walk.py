@@ -17,6 +17,7 @@ from proxy.compare.json_text import Json, colons_of
 from proxy.compare.paths import is_map, member, member_step
 from proxy.compare.rule_tree import RuleNode
 from proxy.compare.rules import accepting
+from proxy.compare.secrets import is_secret_place, redacted_text
 from proxy.compare_policy import Op, Severity
 
 
@@ -160,7 +161,7 @@ class Walk:
             inner = node.member(name)
             self._found.record(
                 *(member(path, name), member(at, name), Kind.MISSING, Severity.CRITICAL),
-                *(name, other, "renamed", f"the new side calls it {other}"),
+                *(name, other, "renamed", f"the new side calls it {redacted_text(other)}"),
                 expected=is_expected(inner.rules),
                 redacted=False,
             )
@@ -240,7 +241,7 @@ class Walk:
             *(path, at, Kind.ORDER, Severity.MAJOR, one, other, "order"),
             f"element {i} of legacy is element {j} of new",
             expected=is_expected(node.rules),
-            redacted=node.redacted,
+            redacted=node.redacted or is_secret_place(path),
         )
 
     def _same_elements(
@@ -334,15 +335,16 @@ class Walk:
         expected = bool(node.rules) and is_expected(node.rules)
         if self._found.counted(path, kind, cause, expected=expected):
             return
-        if isinstance(legacy, str) and isinstance(new, str):
-            legacy, new = excerpts(legacy, new, SHOWN - 2)
+        redacted = node.redacted or is_secret_place(path)
+        if isinstance(legacy, str) and isinstance(new, str) and not redacted:
+            legacy, new = excerpts(*self._found.harmless(legacy, new), SHOWN - 2)
         self._found.record(
             *(path, at, kind, severity),
             None if legacy is _ABSENT else shown(legacy, node),
             None if new is _ABSENT else shown(new, node),
             *(cause, note),
             expected=expected,
-            redacted=node.redacted,
+            redacted=redacted,
         )
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from functools import lru_cache
 
+from proxy.compare.secrets import redacted_text
+
 
 class PathError(ValueError):
     """A path that cannot be read; the text says what is wrong and where."""
@@ -90,9 +92,12 @@ def member(path: str, name: str) -> str:
 # Members of one answer have the same names again and again.
 @lru_cache(maxsize=4096)
 def member_step(name: str) -> str:
-    """What a member adds to a path: `.b`, `['two words']`."""
+    """What a member adds to a path: `.b`, `['two words']`, `{*}` for a name that is a secret."""
     if _PLAIN(name):
         return f".{name}"
+    if redacted_text(name) != name:
+        # Whoever keeps things by e-mail address uses a map.
+        return "{*}"
     quoted = name.replace("\\", "\\\\").replace("'", "\\'")
     return f"['{quoted}']"
 

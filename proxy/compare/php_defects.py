@@ -20,6 +20,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 
 from proxy.compare.comparison import LegacyDefect
+from proxy.compare.secrets import redacted_prose
 
 # Every format has these words, hardly any page has.
 _TELLTALE = b" on line "
@@ -140,7 +141,7 @@ def _message(raw: bytes, *, marked_up: bool) -> str:
     if marked_up:
         text = html.unescape(_TAG.sub("", text))
     text = " ".join(text.split())
-    text = _LINE.sub("", _PATH.sub("<file>", text))
+    text = redacted_prose(_LINE.sub("", _PATH.sub("<file>", text)))
     text = _DIGITS.sub("N", text)
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 

@@ -57,11 +57,12 @@ class CompiledPolicy:
     """How the answers of one route are compared. Made by `compile`; pickled as what it was made of.
 
     `root` is the place `$`; `at` gives the places outside JSON. `expired` are rules past their end:
-    they are not applied.
+    they are not applied. `hidden` are the last names of the paths into JSON that are redacted, ""
+    for a path without any: what to look for in JSON that cannot be read.
     """
 
     __slots__ = (
-        *("_flat", "_places", "_today", "expired", "headers", "html", "limits", "php"),
+        *("_flat", "_places", "_today", "expired", "headers", "hidden", "html", "limits", "php"),
         *("policy", "root"),
     )
 
@@ -84,9 +85,12 @@ class CompiledPolicy:
                 # Places in pages are patterns of their own: `html:text` is all of its text.
                 inherited = rule.op in _INHERITED or rule.path.startswith("html:")
                 self._flat.append((_flat_pattern(rule.path, inherited), named))
+        hidden: set[str] = set()
         for index, path in enumerate(policy.redact):
             if path.startswith("$"):
-                patterns.append(Pattern(_steps(path, f"redact[{index}]", 0), None))
+                steps = _steps(path, f"redact[{index}]", 0)
+                patterns.append(Pattern(steps, None))
+                hidden.add(next((step.name for step in reversed(steps) if step.name), ""))
             elif not path.startswith("query:"):
                 _check_flat(path, f"redact[{index}]", 0)
                 self._flat.append((_flat_pattern(path, inherited=True), None))
@@ -98,6 +102,7 @@ class CompiledPolicy:
         self.html: HtmlPolicy = policy.html
         self.php = policy.profile is Profile.PHP
         self.expired = tuple(expired)
+        self.hidden = frozenset(hidden)
         self.root: RuleNode = RuleTree(tuple(patterns)).root
         self._today = today
         self._places: dict[str, Place] = {}

@@ -23,8 +23,10 @@ from proxy.compare.secrets import (
     REDACTED,
     has_secret,
     is_secret_name,
+    opens_named,
     redacted_prose,
     redacted_text,
+    without_named,
 )
 
 _MARKS = (
@@ -46,6 +48,8 @@ _ATTRIBUTE = re.compile(
 _SCRIPT = re.compile(
     r"(<script\b[^<>]{0,2048}json[^<>]{0,2048}>)(.*?)(</script)", re.IGNORECASE | re.DOTALL
 )
+_XML_TAG = re.compile(r"<([A-Za-z_][\w:.-]*)([^<>]*)>")
+_XML_ATTRIBUTE = re.compile(r"""(\s)([\w:.-]+)\s{0,3}=\s{0,3}("[^"<>]*"|'[^'<>]*')""")
 _PART_NAME = re.compile(r'\bname="([^"\r\n]{0,200})"')
 
 
@@ -117,6 +121,8 @@ def _clean_json(text: str, policy: CompiledPolicy) -> str:
     try:
         document = parse(text.encode("utf-8", "surrogatepass"), "", policy.limits)
     except (NotJson, Incomparable, UnicodeError):
+        if "" in policy.hidden:
+            raise SecretLeft from None
         return _clean_text(text, policy)
     cleaner = _Json()
     written = cleaner.write(document.value, policy.root)
@@ -182,10 +188,47 @@ def _clean_tag(found: re.Match[str]) -> str:
 
 
 def _clean_markup(text: str, policy: CompiledPolicy) -> str:
-    clean = redacted_prose(text)
+    clean = _without_hidden(redacted_prose(text), policy)
     if "&" in clean and has_secret(html.unescape(clean)):
         clean = redacted_prose(_REFERENCE.sub(_spelled_out, clean))
     return clean
+
+
+def _without_hidden(text: str, policy: CompiledPolicy) -> str:
+    """JSON in a text without what the policy redacts; raises SecretLeft where that is no scalar."""
+    if not policy.hidden:
+        return text
+    text = without_named(text, policy.hidden)
+    if opens_named(text, policy.hidden):
+        raise SecretLeft
+    return text
+
+
+def _clean_xml(text: str, policy: CompiledPolicy) -> str:
+    """Without the values of attributes, and what stands in elements, whose names are secrets'."""
+    kept: list[str] = []
+    end = 0
+    for tag in _XML_TAG.finditer(text):
+        if tag.start() < end:
+            continue
+        clean = _XML_ATTRIBUTE.sub(_clean_attribute, tag[2])
+        kept += (text[end : tag.start(2)], clean)
+        end = tag.end(2)
+        if tag[2].endswith("/") or not is_secret_name(tag[1].rpartition(":")[2]):
+            continue
+        close = text.find(f"</{tag[1]}", tag.end())
+        if close < 0:
+            raise SecretLeft
+        if text[tag.end() : close].strip():
+            kept += (">", REDACTED)
+            end = close
+    return _clean_markup("".join((*kept, text[end:])), policy)
+
+
+def _clean_attribute(found: re.Match[str]) -> str:
+    name, value = found[2].rpartition(":")[2], found[3]
+    hidden = is_secret_name(name) and len(value) > len('""')
+    return f"{found[1]}{found[2]}={value[0]}{REDACTED}{value[0]}" if hidden else found[0]
 
 
 def _spelled_out(found: re.Match[str]) -> str:
@@ -220,7 +263,7 @@ def _coded(text: str) -> str:
 def _clean_text(text: str, policy: CompiledPolicy) -> str:
     if text.startswith("--") and "Content-Disposition" in text:
         text = _clean_parts(text)
-    clean = redacted_prose(text)
+    clean = _without_hidden(redacted_prose(text), policy)
     if "\\" in clean and has_secret(_ESCAPE.sub(_unescaped, clean)):
         clean = redacted_prose(_ESCAPE.sub(_unescaped, clean))
     if "%" in clean and has_secret(unquote(clean, encoding="latin-1")):
@@ -244,7 +287,7 @@ def _clean_parts(text: str) -> str:
 _CLEANERS: dict[Media, Callable[[str, CompiledPolicy], str]] = {
     Media.JSON: _clean_json,
     Media.HTML: _clean_html,
-    Media.XML: _clean_markup,
+    Media.XML: _clean_xml,
     Media.FORM: _clean_form,
     Media.TEXT: _clean_text,
 }

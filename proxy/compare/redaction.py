@@ -7,6 +7,7 @@ from what is left, nothing of it is kept.
 
 from __future__ import annotations
 
+import re
 from urllib.parse import quote, unquote
 
 from proxy.compare.media import named, parameters
@@ -21,11 +22,14 @@ __all__ = ["REDACTED", "redacted_body", "redacted_headers", "redacted_target", "
 _SECRET_HEADERS = frozenset(
     {
         *("authorization", "proxy-authorization", "x-api-key", "x-csrf-token", "x-auth-token"),
-        *("x-xsrf-token", "x-amz-security-token", "x-forwarded-user", "www-authenticate"),
+        *("x-xsrf-token", "x-amz-security-token", "x-forwarded-user"),
     }
 )
-# Credentials and nonces stand behind the scheme, which may be known.
-_SCHEMES = frozenset({"authorization", "proxy-authorization", "www-authenticate"})
+# Credentials stand behind the scheme, which may be known.
+_SCHEMES = frozenset({"authorization", "proxy-authorization"})
+# Challenges are for everybody, but for what was made for one answer.
+_CHALLENGES = frozenset({"www-authenticate", "proxy-authenticate"})
+_MADE_FOR_ONE = re.compile(r"""\b((?:nonce|opaque)\s*=\s*)("[^"]*"?|[^\s,]+)""", re.IGNORECASE)
 _ADDRESSES = frozenset({"referer", "location", "content-location", "refresh", "link"})
 
 
@@ -41,14 +45,15 @@ def redacted_headers(
     for raw_name, raw_value in headers:
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
         lower = name.lower()
-        clean = _clean_value(lower, value, policy)
+        clean = redacted_field(lower, value, policy)
         if clean != value:
             gone.append(lower)
         shown.append((name, clean))
     return tuple(shown), tuple(dict.fromkeys(gone))
 
 
-def _clean_value(name: str, value: str, policy: CompiledPolicy) -> str:
+def redacted_field(name: str, value: str, policy: CompiledPolicy) -> str:
+    """The value of one field without secrets; its name in lower case."""
     if policy.at(f"header:{name}").redacted:
         return REDACTED
     if name == "cookie":
@@ -59,6 +64,8 @@ def _clean_value(name: str, value: str, policy: CompiledPolicy) -> str:
     if name in _SCHEMES:
         scheme, space, rest = value.partition(" ")
         return f"{scheme} {REDACTED}" if space and rest and scheme.isalpha() else REDACTED
+    if name in _CHALLENGES:
+        return redacted_text(_MADE_FOR_ONE.sub(rf"\1{REDACTED}", value))
     if name in _SECRET_HEADERS or is_secret_name(name):
         return REDACTED
     if name in _ADDRESSES:

@@ -7,6 +7,8 @@ Looks: e-mail addresses, JSON Web Tokens, payment card numbers, IBANs, keys of w
 from __future__ import annotations
 
 import re
+from collections.abc import Set
+from functools import lru_cache
 
 REDACTED = "[redacted]"
 
@@ -65,8 +67,20 @@ _NAMED = re.compile(
     r"""("[^"\r\n]{1,4096}"|'[^'\r\n]{1,4096}'|[^\s"'&;,<>]{4,4096})""",
     re.IGNORECASE,
 )
+# `"pin": "1234"` in text that is no JSON or has some in it: each name in quotes is looked at.
+_QUOTED = re.compile(
+    r"""(["'])([\w.-]{1,60})\1(\s{0,3}:\s{0,3})("(?:[^"\\\r\n]|\\.){0,4096}"|'[^'\r\n]{0,4096}'"""
+    r"""|[\w.+-]{1,400})"""
+)
+_OPENS = re.compile(r"""["']([\w.-]{1,60})["']\s{0,3}:\s{0,3}[\[{]""")
+# Parameters of addresses and forms, wherever they stand in a text.
+_PARAMETER = re.compile(r"(?<![\w.\[\]%-])([\w.\[\]%-]{1,60})=([^\s&;,\"'<>#]{1,4096})")
+_WORDS = frozenset({"null", "true", "false"})
+# What separates the names in a path: `$.a['b'][*].c`, `xml:/a/@b`, `form:a[b]`.
+_BETWEEN_NAMES = re.compile(r"[.\[\]'{}*/@:]+")
 
 
+@lru_cache(maxsize=4096)
 def is_secret_name(name: str) -> bool:
     """Whether what stands under a name is a secret, whatever it looks like."""
     name = name[:200]
@@ -94,8 +108,46 @@ def redacted_prose(text: str) -> str:
         return text
     lower = text.lower()
     if any(word in lower for word in _NAMED_BY):
-        return _NAMED.sub(_without_value, text)
-    return text
+        text = _NAMED.sub(_without_value, text)
+    return without_named(text) if '":' in text or "':" in text else text
+
+
+def without_named(text: str, names: Set[str] = frozenset()) -> str:
+    """A text without the values of JSON members in it whose name is a secret's, or one of these."""
+
+    def clean(found: re.Match[str]) -> str:
+        value = found[4]
+        if value in _WORDS or not (found[2] in names or is_secret_name(found[2])):
+            return found[0]
+        quote = value[0] if value[0] in "\"'" else '"'
+        return f"{found[1]}{found[2]}{found[1]}{found[3]}{quote}{REDACTED}{quote}"
+
+    return _QUOTED.sub(clean, text)
+
+
+def opens_named(text: str, names: Set[str]) -> bool:
+    """Whether an object or array begins in a text under one of these names."""
+    return any(found[1] in names for found in _OPENS.finditer(text))
+
+
+def shown_text(text: str) -> str:
+    """A piece of a text as people may be shown it: prose, code, or an address with parameters."""
+    text = redacted_prose(text)
+    return _PARAMETER.sub(_without_parameter, text) if "=" in text else text
+
+
+@lru_cache(maxsize=4096)
+def is_secret_place(path: str) -> bool:
+    """Whether a path leads to, or into, what stands under the name of a secret.
+
+    Of a place in a page only what follows the selector counts: the attribute, or the field.
+    """
+    if path.startswith("header:"):
+        return False
+    if path.startswith("html:"):
+        selector, end, part = path.partition("]")
+        path = part if end and "$" not in selector else path.partition("$")[2]
+    return any(map(is_secret_name, filter(None, _BETWEEN_NAMES.split(path))))
 
 
 def has_secret(text: str) -> bool:
@@ -142,6 +194,10 @@ def _without_iban(found: re.Match[str]) -> str:
     # ISO 7064, MOD 97-10: the first four go to the end, letters are 10 to 35.
     spelled = "".join(str(int(character, 36)) for character in number[4:] + number[:4])
     return REDACTED if int(spelled) % 97 == 1 else found[0]
+
+
+def _without_parameter(found: re.Match[str]) -> str:
+    return f"{found[1]}={REDACTED}" if is_secret_name(found[1]) else found[0]
 
 
 def _without_value(found: re.Match[str]) -> str:

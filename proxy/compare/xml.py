@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from proxy.compare.comparison import Kind
 from proxy.compare.findings import Findings, is_expected
 from proxy.compare.reader import Body
+from proxy.compare.secrets import REDACTED, is_secret_name
 from proxy.compare.sequence import Change, changes
 from proxy.compare.xml_tree import Element, NotXml, parse
 from proxy.compare_policy import Op, Severity
@@ -164,10 +165,16 @@ def _numbers(elements: Sequence[Element]) -> list[str]:
 
 def _told(element: Element) -> str:
     """An element in one line: its attributes and the texts in it."""
-    texts = [f'{name}="{value}"' for name, value in element.attributes.items()]
+    texts = [
+        f'{name}="{REDACTED if is_secret_name(name) else value}"'
+        for name, value in element.attributes.items()
+    ]
     waiting = [element]
     while waiting and len(texts) < 20:
         inner = waiting.pop()
+        if is_secret_name(inner.name):
+            texts.append(REDACTED)
+            continue
         if inner.text:
             texts.append(inner.text)
         waiting += reversed(inner.children)
