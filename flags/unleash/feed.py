@@ -7,9 +7,8 @@ import contextlib
 import importlib
 import socket
 import time
-from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -19,11 +18,11 @@ from flags.provider import NOTHING_SAID, FlagSourceError, FlagState
 from flags.scope import group_of, route_of
 from flags.unleash.admin_api import AdminApi
 from flags.unleash.answers import EPOCH, Held, Judged, Names, Outcome, judge, read, read_again
+from flags.unleash.attribution import Attribution
 from flags.unleash.connection import INSTALL, UnleashConnection, missing_extra
-from flags.unleash.events import Author, Event, author_of
+from flags.unleash.events import Author, Event
 from flags.unleash.features import FeaturesError, read_features
 from flags.unleash.fetch import FetchError
-from flags.unleash.flag_state import our_flags
 from flags.unleash.last_good import Keeper, LastGood
 from flags.unleash.pace import HURRY_SECONDS, Pace
 from flags.unleash.reporter import Reporter, Usage
@@ -38,20 +37,9 @@ __all__ = ["Names", "UnleashFeed"]
 _LARGE: Final = 64 * 1024
 # Unleash takes six registrations a minute from one address.
 _REGISTER_SECONDS: Final = 30.0
-_ATTRIBUTION_SECONDS: Final = 2.0
 # An operator's word is for what is there now, not for what comes hours later.
 _ACCEPT_SECONDS: Final = 60.0
 _CLOSING_SECONDS: Final = 0.3
-_REMEMBERED: Final = 256
-
-
-@dataclass(frozen=True, slots=True)
-class _Change:
-    """Between which of Unleash's revisions something changed, and on which flags."""
-
-    after: int
-    upto: int
-    flags: frozenset[str]
 
 
 class UnleashFeed:
@@ -100,8 +88,7 @@ class UnleashFeed:
         self._pace = Pace(connection.poll)
         self._others_know = False
         self._looked = asyncio.Condition()
-        self._events: deque[Event] = deque(maxlen=_REMEMBERED)
-        self._changes: dict[int, _Change] = {}
+        self._attribution = Attribution(self._admin if connection.admin_token else None)
         self._tasks: set[asyncio.Task[None]] = set()
         self._keeper = Keeper(self._last_good.save, self._disk_says)
         self._client: Client | None = None
@@ -155,7 +142,7 @@ class UnleashFeed:
         """The webhook says that Unleash has changed: fetch until that is seen, and tell others."""
         awaited = 0
         if event is not None:
-            self._events.append(event)
+            self._attribution.heard(event)
             if not event.environment or event.environment == self._environment:
                 awaited = event.id
         # A change that is in no environment may leave the ETag as it is.
@@ -185,16 +172,7 @@ class UnleashFeed:
 
     async def attribute(self, news: FeedNews) -> FeedNews:
         """The same news with who made the change, as far as Unleash can tell; never raises."""
-        change = self._changes.get(news.state.revision)
-        if news.event or change is None or not self.connection.admin_token:
-            return news
-        try:
-            async with asyncio.timeout(_ATTRIBUTION_SECONDS):
-                self._events.extend(reversed(await self._admin.events()))
-        except (FlagSourceError, TimeoutError):
-            return news
-        author = self._author(change)
-        return replace(news, who=author.who, event=author.event)
+        return await self._attribution.complete(news, self._environment)
 
     async def close(self) -> None:
         """Let go of everything, within a second."""
@@ -334,16 +312,10 @@ class UnleashFeed:
 
     def _take(self, held: Held) -> None:
         before, self._held = self._held, held
-        revision = held.state.revision
-        self._newest = max(self._newest, revision)
+        self._newest = max(self._newest, held.state.revision)
         if held.state == self._told:
             return
-        change = _change(before, held)
-        if change is not None:
-            self._changes[revision] = change
-            while len(self._changes) > _REMEMBERED:
-                del self._changes[next(iter(self._changes))]
-        self._tell(held.state, Author() if change is None else self._author(change))
+        self._tell(held.state, self._attribution.author_of(before, held, self._environment))
         # What has changed while this process did not run is no news to the others.
         if self._listener is not None and not self._others_know and self.health.confirmed_at:
             self._listener.on_changed_elsewhere()
@@ -409,11 +381,6 @@ class UnleashFeed:
             problems=_problems(held),
         )
 
-    def _author(self, change: _Change) -> Author:
-        return author_of(
-            self._events, change.flags, self._environment, after=change.after, upto=change.upto
-        )
-
     @property
     def _environment(self) -> str:
         said = "" if self._held is None else self._held.features.environment
@@ -449,21 +416,3 @@ def _problems(held: Held) -> tuple[str, ...]:
             for scope in held.silent
         ),
     )
-
-
-def _change(before: Held | None, now: Held) -> _Change | None:
-    """What to ask the events for; None where nothing was held before."""
-    if before is None:
-        return None
-    rules, old = now.features.rules, before.features.rules
-    ours = our_flags(before.features) | our_flags(now.features)
-    changed = {name for name in ours if old.get(name) != rules.get(name)}
-    parents = {
-        parent.flag
-        for name in changed
-        for parent in (
-            *(old[name].parents if name in old else ()),
-            *(rules[name].parents if name in rules else ()),
-        )
-    }
-    return _Change(before.features.revision, now.features.revision, frozenset(changed | parents))
