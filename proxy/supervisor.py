@@ -40,7 +40,7 @@ from proxy.supervision.evidence_desk import EvidenceDesk
 from proxy.supervision.files import LoadedRoutes
 from proxy.supervision.health import HealthChecks
 from proxy.supervision.journal import Journal
-from proxy.supervision.listener import Address, bind, bound_address, parse_address
+from proxy.supervision.listener import bound_address, parse_address
 from proxy.supervision.log import LogWriter
 from proxy.supervision.observer_process import Observer
 from proxy.supervision.observer_socket import ObserverSocket
@@ -313,8 +313,8 @@ class Supervisor:
         if self._stop_asked.is_set():
             return
         self._report.phase = Phase.SERVING
-        self._state.write(LISTEN, f"{_reachable(self._listen)}\n".encode())
-        self._state.write(ADMIN, f"{_reachable(self._admin)}\n".encode())
+        self._state.write(LISTEN, f"{self._listen.reachable}\n".encode())
+        self._state.write(ADMIN, f"{self._admin.reachable}\n".encode())
         if not self._admin.is_loopback:
             self._log.warning(
                 "admin_exposed",
@@ -461,24 +461,3 @@ class Supervisor:
     def _health_changed(self) -> None:
         if self._report.phase is not Phase.DRAINING:
             self.control.publisher.publish_health(self._health.unhealthy)
-
-
-def open_listeners(listen: str, admin_address: str) -> tuple[socket.socket, socket.socket]:
-    """Bind data and admin listener. Raises AddressError."""
-    data = bind(parse_address(listen, "--listen"), "--listen")
-    try:
-        return data, bind(parse_address(admin_address, "--admin"), "--admin")
-    except BaseException:
-        data.close()
-        raise
-
-
-def _reachable(address: Address) -> Address:
-    """Where a program on this machine finds a listener that is on every address."""
-    match address.host:
-        case "0.0.0.0":  # noqa: S104 - recognised, not bound
-            return Address("127.0.0.1", address.port)
-        case "::":
-            return Address("::1", address.port)
-        case _:
-            return address

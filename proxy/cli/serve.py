@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
     from proxy.config.load_settings import ignored_variables
     from proxy.errors import ConfigError
     from proxy.supervision.files import load
-    from proxy.supervision.listener import AddressError
+    from proxy.supervision.listener import AddressError, open_listeners
     from proxy.supervision.log import LogWriter, event_log
     from proxy.supervision.state_directory import (
         SENTINEL,
@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
         StateDirectoryError,
     )
     from proxy.supervision.waiting import leave, make_room
-    from proxy.supervisor import Paths, Supervisor, open_listeners
+    from proxy.supervisor import Paths, Supervisor
     from proxy.worker import server_tls
 
     environ = _environment()

@@ -1,4 +1,4 @@
-"""The one listening socket, opened by the supervisor and inherited by every worker."""
+"""Listening sockets and their addresses: the one that every worker inherits, and the admin's."""
 
 from __future__ import annotations
 
@@ -38,6 +38,17 @@ class Address:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return False
+
+    @property
+    def reachable(self) -> Address:
+        """Where a program on this machine finds a listener that is on every address."""
+        match self.host:
+            case "0.0.0.0":  # noqa: S104 - recognised, not bound
+                return Address("127.0.0.1", self.port)
+            case "::":
+                return Address("::1", self.port)
+            case _:
+                return self
 
 
 def parse_address(text: str, name: str) -> Address:
@@ -93,6 +104,16 @@ def bind(address: Address, name: str) -> socket.socket:
         listener.close()
         raise AddressError(f"{name}: {_complaint(address, error)}") from None
     return listener
+
+
+def open_listeners(listen: str, admin: str) -> tuple[socket.socket, socket.socket]:
+    """Bind data and admin listener. Raises AddressError."""
+    data = bind(parse_address(listen, "--listen"), "--listen")
+    try:
+        return data, bind(parse_address(admin, "--admin"), "--admin")
+    except BaseException:
+        data.close()
+        raise
 
 
 def bound_address(listener: socket.socket) -> Address:
