@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,7 +34,7 @@ routes:
     gate: {{max_mismatch: {{critical: 2%, major: 5%}}, max_unseen: 5%}}
   - {{id: monolith, match: {{path: {{prefix: /}}}}}}
 """
-ROUNDS = 8
+FEWEST, MOST = 8, 100
 PAGES = {
     "table": "====== Table ======\n\n^ Tool ^ Price ^\n| Saw | 12.90 |\n| Ümlaut | 3 |\n",
     "list": "====== List ======\n\n  * one\n    * two\n  - three\n\n[[start|Back]] [[nowhere]]\n",
@@ -97,17 +98,41 @@ def targets(twins: Twins) -> list[str]:
     return found
 
 
+def crawl(
+    twins: Twins, seen: Callable[[dict[str, Any]], object], *, fewest: int = 1
+) -> dict[str, Any]:
+    """Ask for every page, round after round, until the report shows something; the report.
+
+    What shows needs a second that ends between two answers. How many of a round that hits is a
+    matter of how fast the machine is: few of a fast one, most of a slow one.
+    """
+    pages = targets(twins)
+    asked = 0
+    for number in range(1, MOST + 1):
+        send_visitors(twins.port, [(target,) for target in pages], at_once=2)
+        asked += len(pages)
+        if number < fewest:
+            continue
+        report = settled(twins.figway, asked)["pages"]
+        if seen(report):
+            return report
+    raise AssertionError(f"{asked} requests do not show it: {brief({'pages': report})}")
+
+
+def proposals(report: dict[str, Any]) -> list[dict[str, Any]]:
+    """The noise that a rule is proposed for."""
+    return [noise for noise in report["noise"] if noise["proposal"]]
+
+
 def test_a_wiki_compared_with_itself_is_a_go_with_its_clock_as_noise(twins: Twins) -> None:
-    crawl = targets(twins) * ROUNDS
-    assert 400 < len(crawl) < 600
-    send_visitors(twins.port, [(target,) for target in crawl], at_once=4)
-    report = settled(twins.figway, len(crawl))["pages"]
+    report = crawl(twins, proposals, fewest=FEWEST)
+    assert report["eligible"] > 400
 
     assert report["verdict"] == "GO", brief({"pages": report})
     # A page carries the second it was made in, for the request that runs the wiki's cron.
-    proposals = [noise for noise in report["noise"] if noise["proposal"]]
-    assert [noise["proposal"]["op"] for noise in proposals] == ["datetime"], report["noise"]
-    assert [noise["path"] for noise in proposals] == ["html:links[.no img]@src"]
+    [noise] = proposals(report)
+    assert noise["proposal"]["op"] == "datetime"
+    assert noise["path"] == "html:links[.no img]@src"
     assert {cause["cause"] for cause in report["causes"]} == {"clock_skew"}, brief(
         {"pages": report}
     )
@@ -120,9 +145,7 @@ def test_a_wiki_compared_with_itself_is_a_go_with_its_clock_as_noise(twins: Twin
 )
 def test_with_the_rule_that_was_proposed_its_clock_is_no_difference(twins: Twins) -> None:
     # A busy machine reads the two further apart than the proposal of a calm one allows.
-    crawl = targets(twins) * 3
-    send_visitors(twins.port, [(target,) for target in crawl], at_once=4)
-    report = settled(twins.figway, len(crawl))["pages"]
+    report = crawl(twins, lambda so_far: len(happened(so_far)) > 1, fewest=3)
 
     assert report["verdict"] == "GO", brief({"pages": report})
     assert set(happened(report)) == {"match", "match_normalised"}, brief({"pages": report})
