@@ -66,6 +66,8 @@ class FigwayProcess:
         self.flags = folder / "flags.yaml"
         self.state = folder / "state"
         self.log: list[dict[str, Any]] = []
+        # Nobody will write to the log any more: it has ended, and so has whoever wrote to it.
+        self._silent = False
         self._heard = threading.Condition()
         self.process = subprocess.Popen(
             [
@@ -98,6 +100,7 @@ class FigwayProcess:
                 self.log.append(json.loads(line))
                 self._heard.notify_all()
         with self._heard:
+            self._silent = True
             self._heard.notify_all()
 
     def _read_err(self) -> None:
@@ -112,7 +115,7 @@ class FigwayProcess:
         """Wait until an event was logged `count` times; return the last of them."""
         with self._heard:
             if self._heard.wait_for(
-                lambda: len(self.events(name)) >= count or self.process.poll() is not None, PATIENCE
+                lambda: len(self.events(name)) >= count or self._silent, PATIENCE
             ):
                 found = self.events(name)
                 if len(found) >= count:

@@ -147,7 +147,7 @@ def differ_and_agree_again(fleet: Fleet) -> None:
     assert difference["kind"] == "config"
     assert "replica-3 has" in difference["detail"]
     assert replica.metric("figway_fleet_differences", kind="config") == 1
-    assert replica.events("fleet_diverged")
+    replica.wait_for("fleet_diverged")
     shown = fleet.run("status")
     assert difference["detail"] in shown.out
     (fleet.folder(3) / "routes.yaml").write_text((fleet.folder(1) / "routes.yaml").read_text())

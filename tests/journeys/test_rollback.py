@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from operator import ge
 from pathlib import Path
 
 import pytest
@@ -175,9 +176,10 @@ def test_a_flip_under_load_fails_no_request_and_none_reaches_new_after_it_return
     figway = shop.start().serving()
     stop = threading.Event()
     failures: list[object] = []
-    served = threading.Semaphore(0)
+    # By client: how many answers it has.
+    served = [0] * 4
 
-    def client() -> None:
+    def client(number: int) -> None:
         while not stop.is_set():
             try:
                 answer = ask(figway.listen, "GET", "/product/x")
@@ -185,25 +187,27 @@ def test_a_flip_under_load_fails_no_request_and_none_reaches_new_after_it_return
                     failures.append(answer)
             except OSError as error:
                 failures.append(error)
-            served.release()
+            served[number] += 1
 
-    clients = [threading.Thread(target=client) for _ in range(4)]
+    def more(count: int) -> None:
+        """Wait until every client has so many more answers: none of before is on its way."""
+        wanted = [each + count for each in served]
+        figway.wait_until(lambda: all(map(ge, served, wanted)))
+
+    clients = [threading.Thread(target=client, args=(n,)) for n in range(len(served))]
     for thread in clients:
         thread.start()
     try:
         for _ in range(3):
-            for _ in range(40):
-                served.acquire()
+            more(10)
             body = {"scope": "all", "reason": "under load"}
             assert figway.api("/api/v1/rollback", body).status == 200
             # Whoever was decided before may still be on its way: those 4 at most.
             before = len(shop.new.seen)
-            for _ in range(40):
-                served.acquire()
+            more(10)
             assert len(shop.new.seen) - before <= len(clients)
             settled = len(shop.new.seen)
-            for _ in range(40):
-                served.acquire()
+            more(10)
             assert len(shop.new.seen) == settled
             assert figway.api("/api/v1/resume", body).status == 200
     finally:
@@ -251,7 +255,7 @@ def test_a_worker_that_does_not_confirm_is_named_and_the_command_fails(shop: Sho
         assert command.code == 1
         assert f"worker 1 (process {frozen['pid']})" in command.out
         assert "NOT confirmed" in command.out
-        assert figway.events("state_unconfirmed")[0]["pid"] == frozen["pid"]
+        assert figway.wait_for("state_unconfirmed")["pid"] == frozen["pid"]
         # The others serve, and their state is the new one.
         status = figway.run("status")
         assert "BEHIND" in status.out

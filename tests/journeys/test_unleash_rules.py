@@ -80,8 +80,9 @@ def test_who_gets_the_new_side_is_clicked_in_unleash(shop: Shop, unleash: Unleas
     assert "country IN DE, AT (segment dach): country is FR" in told.out
     assert "> flag_off" in told.out
     assert "unleash" in told.out
-    reasons = [line["reason"] for line in figway.events("request_served")]
-    assert {"flag_on", "flag_off"} <= set(reasons)
+    figway.wait_until(
+        lambda: {"flag_on", "flag_off"} <= {e["reason"] for e in figway.events("request_served")}
+    )
     [shown] = [r for r in figway.api("/api/v1/routes").json["routes"] if r["id"] == "product-page"]
     assert shown["rule"].startswith("needs figway-enabled on; 100 % if ")
     assert (shown["because"], shown["effective_percent"]) == ("rule", 100)
