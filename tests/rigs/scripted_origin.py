@@ -197,9 +197,11 @@ class Conversation:
 
     def close(self) -> None:
         """End the connection the ordinary way."""
-        if not self._closed:
-            self._closed = True
-            self._sock.close()
+        # Whoever asks for what is pending holds the lock: its descriptor must not go meanwhile.
+        with self._changed:
+            if not self._closed:
+                self._closed = True
+                self._sock.close()
 
     def reset(self) -> None:
         """End the connection with RST."""
@@ -208,16 +210,13 @@ class Conversation:
                 self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close()
 
-    def shrink_window(self, size: int = 4096) -> None:
-        """Make the kernel buffer little, so that not reading is felt soon."""
-        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
-
     def pending(self) -> int:
         """Bytes that arrived and were not read by the script yet."""
-        if self._closed:
-            return 0
-        waiting = fcntl.ioctl(self._sock.fileno(), termios.FIONREAD, b"\0" * 4)
-        return int(struct.unpack("i", waiting)[0])
+        with self._changed:
+            if self._closed:
+                return 0
+            waiting = fcntl.ioctl(self._sock.fileno(), termios.FIONREAD, b"\0" * 4)
+            return int(struct.unpack("i", waiting)[0])
 
 
 def _field(line: bytes) -> tuple[bytes, bytes]:
@@ -414,7 +413,7 @@ class ScriptedOrigin:
 
     def unread(self) -> int:
         """Bytes that wait in the kernel for a script to read them."""
-        return sum(c.pending() for c in list(self.conversations) if not c._closed)
+        return sum(c.pending() for c in list(self.conversations))
 
     def wait_for(self, happened: Callable[[], bool]) -> None:
         """Block until `happened` is true; it is asked again whenever something arrives."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-import time
 from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 
 from proxy.routing.route import Pool
+from tests.rigs.redis_server import wait_until
 from tests.rigs.scripted_origin import OK, Conversation, answer, never_answer
 from tests.wire.conftest import TIMEOUTS, MakeWire, Wire, limited
 from tests.wire.message_bytes import get, ok
@@ -86,6 +86,12 @@ def test_D3_connections_of_one_address_over_the_limit_are_ended(make_wire: MakeW
 ONE = Pool(connections=1, waiting=1)
 
 
+def until_waiting(wire: Wire, count: int) -> None:
+    """Wait until so many requests wait for a connection to the origin."""
+    (endpoint,) = wire.proxy.worker._pools["legacy"].endpoints
+    wait_until(lambda: wire.proxy.ask(lambda: len(endpoint.waiting)) == count)
+
+
 def test_D7_a_request_waits_for_a_connection_and_gets_it(make_wire: MakeWire) -> None:
     may_answer = threading.Event()
 
@@ -112,19 +118,8 @@ def test_D7_a_full_queue_is_503_at_once(make_wire: MakeWire) -> None:
     busy.send(get(b"/1"))
     wire.origin.wait_for(lambda: b"/1" in wire.origin.received)
     queued.send(get(b"/2"))
-    # The queued one is in the queue as soon as a third one finds it full; until then the third
-    # would take its place, so ask on fresh connections until one is refused.
-    responses = []
-    for _ in range(50):
-        with wire.client() as client:
-            client.send(get(b"/3"))
-            client.sock.settimeout(0.2)
-            try:
-                responses.append(client.read_response())
-                break
-            except TimeoutError:
-                continue
-    (response,) = responses
+    until_waiting(wire, 1)
+    response = wire.ask(get(b"/3"))
     assert response.status == 503
     assert response.has(b"retry-after")
     assert b"/3" not in wire.origin.received
@@ -182,17 +177,12 @@ def test_D7_a_client_that_leaves_the_queue_frees_its_place(make_wire: MakeWire) 
     busy.send(get(b"/1"))
     wire.origin.wait_for_requests(1)
     leaves.send(get(b"/2"))
+    until_waiting(wire, 1)
     leaves.reset()
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        patient = wire.client()
-        patient.send(get(b"/3"))
-        patient.sock.settimeout(0.2)
-        try:
-            assert patient.read_response().status == 503  # the place is still taken
-        except TimeoutError:
-            break
-    patient.sock.settimeout(20)
+    until_waiting(wire, 0)
+    patient = wire.client()
+    patient.send(get(b"/3"))
+    until_waiting(wire, 1)
     may_answer.set()
     assert busy.read_response().status == 200
     assert patient.read_response().status == 200

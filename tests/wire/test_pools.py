@@ -385,15 +385,17 @@ def test_14_a_frozen_worker_serves_nothing_from_the_state_it_fell_asleep_with(
                 revision="r",
             )
 
-        wire = make_wire(answer(OK), routes=routes, settings=replace(SETTINGS, state_max_age=0.5))
+        wire = make_wire(answer(OK), routes=routes, settings=replace(SETTINGS, state_max_age=1.5))
         with wire.client() as client:
+            # A state is proven when it is applied.
+            wire.proxy.change()
             client.send(get(b"/page"))
             assert client.read_response().status == 200
             assert new.targets == [b"/page"]
 
             def asleep() -> None:
                 client.send(get(b"/page"))
-                time.sleep(1.0)
+                time.sleep(2.0)
 
             wire.proxy.ask(asleep)
             assert client.read_response().status == 200
@@ -405,7 +407,8 @@ def test_a_fresh_connection_is_had_even_when_all_places_are_taken_by_idle_ones(
     make_wire: MakeWire,
 ) -> None:
     """The second endpoint is full of idle connections when a request flees there from the first."""
-    wire = make_wire(pool=Pool(connections=1, waiting=10))
+    # None is closed because it is too old, which would make room.
+    wire = make_wire(pool=Pool(connections=1, waiting=10, idle_seconds=60.0))
     with wire.client() as client:
         client.send(get())
         assert client.read_response().status == 200
@@ -423,7 +426,7 @@ def test_a_fresh_connection_is_had_even_when_all_places_are_taken_by_idle_ones(
                 raise AssertionError(error)
 
         wire.proxy.ask(lambda: endpoint.ask_later(Fresh()))  # type: ignore[arg-type]  # half an Asker
-        assert came.wait(2)  # long before the idle one is too old
+        assert came.wait(20)
 
 
 async def test_a_resolver_survives_a_name_that_is_none() -> None:

@@ -227,14 +227,14 @@ def test_keep_leaves_everything_where_it_is(make) -> None:
 
 
 def test_drain_waits_and_a_resume_in_time_ends_nothing(make) -> None:
-    wire = make(talks, 0.4)
+    wire = make(talks, 1.0)
     client = open_tunnel(wire)
     client.read_exactly(7)
     wire.proxy.change(flags=ALL)
     held = wire.proxy.worker.recall
     wire.proxy.change(flags=NOTHING_SET)
     # A whole drain after the resume.
-    pass_ticks(wire, 6)
+    pass_ticks(wire, 12)
     assert gauge(wire, tally.TUNNELS) == 1
     assert wire.proxy.ask(lambda: list(held.journeys.values())) == [0.0]
     wire.proxy.change(flags=ALL)

@@ -60,7 +60,7 @@ async def patient(loop: asyncio.AbstractEventLoop, tmp_path: Path) -> AsyncItera
     await runner.cleanup()
 
 
-def route_file(*urls: str, interval: float = 0.02, timeout: float = 0.2) -> RouteFile:
+def route_file(*urls: str, interval: float = 0.02, timeout: float = 10.0) -> RouteFile:
     check = HealthCheck(path="/healthz", interval=interval, timeout=timeout)
     return RouteFile(
         upstreams=(
