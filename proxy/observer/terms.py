@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
 from proxy.compare.policy import CompiledPolicy, rules_hash
+from proxy.compare_policy import ComparePolicy, Rule
 from proxy.evidence.epoch import Epoch, epoch_of
 from proxy.exchange import Answer
 from proxy.link import Apply
@@ -41,8 +43,10 @@ class Terms:
         self._upstreams: dict[str, Upstream] = {}
         self._flags_paused = False
         self._revisions: deque[str] = deque(maxlen=_REMEMBERED)
-        self._compiled: dict[str, tuple[str, CompiledPolicy]] = {}
+        # Of the routes in use and of one day: see _remembers.
+        self._compiled: dict[str, CompiledPolicy] = {}
         self._hashes: dict[str, str] = {}
+        self._compiled_on = ""
         # What upstreams last said in their version header.
         self._said: dict[str, str] = {}
         # upstream -> version -> when it was last said.
@@ -64,8 +68,7 @@ class Terms:
         self._file = file
         self._routes = {route.id: route for route in file.routes}
         self._upstreams = {upstream.name: upstream for upstream in file.upstreams}
-        self._compiled.clear()
-        self._hashes.clear()
+        self._forget_rules()
         self._epochs.clear()
         applied, self._applied = self._applied, asyncio.Event()
         applied.set()
@@ -116,12 +119,33 @@ class Terms:
 
     def compiled(self, route: Route) -> CompiledPolicy:
         """How the route's answers are compared today. Raises CompareRuleError."""
+        remembers = self._remembers(route)
+        known = self._compiled.get(route.id) if remembers else None
+        if known is None:
+            known = CompiledPolicy.compile(route.compare, today=self._today())
+            if remembers:
+                self._compiled[route.id] = known
+        return known
+
+    def drafted(self, route: Route, draft: tuple[Rule, ...]) -> CompiledPolicy:
+        """The same with draft rules beside those in force. Raises CompareRuleError."""
+        rules = (*route.compare.rules, *draft)
+        return CompiledPolicy.compile(replace(route.compare, rules=rules), today=self._today())
+
+    def _remembers(self, route: Route) -> bool:
+        """Whether what is made of these rules holds for the next exchange too.
+
+        Not of a route as a former routes.yaml had it, with which exchanges are still under way.
+        """
         today = self._today()
-        known = self._compiled.get(route.id)
-        if known is None or known[0] != today:
-            known = (today, CompiledPolicy.compile(route.compare, today=today))
-            self._compiled[route.id] = known
-        return known[1]
+        if today != self._compiled_on:
+            self._forget_rules()
+            self._compiled_on = today
+        return self._routes.get(route.id) is route
+
+    def _forget_rules(self) -> None:
+        self._compiled.clear()
+        self._hashes.clear()
 
     def _today(self) -> str:
         return datetime.fromtimestamp(self._clock(), UTC).date().isoformat()
@@ -129,21 +153,26 @@ class Terms:
     # Versions and epochs.
 
     def epoch(self, route: Route, answers: Mapping[Side, Answer | None]) -> Epoch:
-        """What evidence of these answers is bound to; from now on the route's current epoch."""
+        """What evidence of these answers is bound to; from now on the route's current epoch.
+
+        Not of a route as a former routes.yaml had it: its evidence belongs to what has ended.
+        """
         epoch = epoch_of(
             legacy_version=self._version(self.legacy, answers.get(Side.LEGACY)),
             new_version=self._version(route.new, answers.get(Side.NEW)),
             rules_hash=self._rules_hash(route),
         )
-        known = self._epochs.get(route.id)
-        if known == epoch:
-            return known
+        if not self._remembers(route) or self._epochs.get(route.id) == epoch:
+            return epoch
         self._epochs[route.id] = epoch
         self._news = True
         return epoch
 
     def _version(self, name: str, answer: Answer | None) -> str:
-        upstream = self._upstreams[name]
+        upstream = self._upstreams.get(name)
+        if upstream is None:
+            # Gone with a former routes.yaml.
+            return ""
         if upstream.version or not upstream.version_header:
             return upstream.version
         header = upstream.version_header.lower().encode("latin-1", "replace")
@@ -170,10 +199,21 @@ class Terms:
         self._said[name] = version
 
     def _rules_hash(self, route: Route) -> str:
-        known = self._hashes.get(route.id)
+        """Of the rules that are applied: one that has ended decides nothing until it is renewed."""
+        remembers = self._remembers(route)
+        known = self._hashes.get(route.id) if remembers else None
         if known is None:
-            known = self._hashes[route.id] = rules_hash(route.compare)
+            known = rules_hash(self._in_force(route))
+            if remembers:
+                self._hashes[route.id] = known
         return known
+
+    def _in_force(self, route: Route) -> ComparePolicy:
+        if not any(rule.expires for rule in route.compare.rules):
+            return route.compare
+        expired = self.compiled(route).expired
+        rules = tuple(rule for rule in route.compare.rules if rule not in expired)
+        return replace(route.compare, rules=rules)
 
     def take_news(self) -> bool:
         """Tell whether an epoch, or a day that may end rules, has begun since this was asked."""
@@ -187,13 +227,24 @@ class Terms:
         return {
             route.id: RouteTerms(
                 gate=route.gate,
-                epoch=self._epochs.get(route.id) or self._expected(route),
+                epoch=self._current(route),
                 expired_rules=self._expired(route),
                 stage=route.stage.value,
             )
             for route in self._routes.values()
             if route.new
         }
+
+    def _current(self, route: Route) -> Epoch | None:
+        known = self._epochs.get(route.id)
+        if known is None:
+            return self._expected(route)
+        # A rule may have ended with the day, and no answer has come since.
+        return epoch_of(
+            legacy_version=known.legacy_version,
+            new_version=known.new_version,
+            rules_hash=self._rules_hash(route),
+        )
 
     def _expected(self, route: Route) -> Epoch | None:
         """The epoch, before any answer: unknown where a version comes with the answers only."""

@@ -148,6 +148,53 @@ def test_a_rule_ends_with_its_day_and_the_store_is_told() -> None:
     assert tomorrow.compiled(route).expired == (rule,)
 
 
+def test_evidence_of_an_ended_rule_is_evidence_of_its_own_until_it_is_renewed() -> None:
+    rule = Rule(path="$.a", op=Op.IGNORE, reason="T-1", expires="2026-11-22")
+    day = [NOW]
+    made = Terms(lambda: day[0])
+
+    def use(expires: str) -> None:
+        compare = ComparePolicy(rules=(replace(rule, expires=expires),))
+        routes = with_route(compare=compare)
+        made.apply(Apply(revision=1, flags=FlagSnapshot(), routes=routes))
+
+    def epoch() -> str:
+        route = made.route("a")
+        assert route is not None
+        return made.epoch(route, {Side.NEW: said(b"1.0")}).id
+
+    use("2026-11-22")
+    excused = epoch()
+    day[0] += 86_400
+    counted = made.for_store()["a"].epoch
+    assert counted is not None
+    assert counted.id == epoch() != excused
+    use("2099-01-01")
+    assert epoch() == excused
+
+
+def test_what_is_under_way_brings_former_rules_back_for_nobody() -> None:
+    made = terms()
+    asked = {Side.NEW: said(b"1.0")}
+    former = made.epoch(ROUTE, asked)
+    ruled = replace(ROUTE, compare=ComparePolicy(rules=(Rule(path="$.a", op=Op.SHAPE),)))
+    upstreams = (FILE.upstreams[0], replace(FILE.upstreams[1], name="newer"))
+    moved = replace(ruled, new="newer")
+    for route, file in (
+        (ruled, replace(FILE, routes=(ruled,), revision="r2")),
+        (moved, replace(FILE, routes=(moved,), upstreams=upstreams, revision="r3")),
+    ):
+        made.apply(Apply(revision=2, flags=FlagSnapshot(), routes=file))
+        # It was decided before, and its answers come now.
+        assert made.compiled(ROUTE).policy == ComparePolicy()
+        assert made.epoch(ROUTE, asked).rules_hash == former.rules_hash
+        assert made.compiled(route).policy == route.compare
+        assert made.epoch(route, asked).rules_hash != former.rules_hash
+        known = made.for_store()["a"].epoch
+        made.epoch(ROUTE, asked)
+        assert made.for_store()["a"].epoch == known
+
+
 def test_a_policy_is_compiled_once_a_day() -> None:
     day = [NOW]
     made = Terms(lambda: day[0])
