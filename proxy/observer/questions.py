@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from proxy.compare.policy import CompareRuleError
+from proxy.compare_policy import Rule
 from proxy.config.rule_draft import DraftError, draft_rules
 from proxy.evidence.answers import (
     AcceptAnswer,
@@ -17,9 +18,12 @@ from proxy.evidence.answers import (
     RuleLine,
     RulesAnswer,
     TriageAnswer,
+    WhatIf,
 )
+from proxy.evidence.epoch import epoch_of
 from proxy.evidence.exemplar import StoredExemplar
 from proxy.evidence.noise import Call
+from proxy.evidence.proposal import PairShape
 from proxy.evidence.report import CauseReport, RouteReport, RuleReport, VerdictState, as_document
 from proxy.observer.comparer import Comparer
 from proxy.observer.replay import Replay, Unreplayable
@@ -27,7 +31,7 @@ from proxy.observer.shown import exemplar_line, shown_exemplar
 from proxy.observer.store import EvidenceStore, StoreError
 from proxy.observer.telling import Telling, defect_of
 from proxy.observer.terms import Terms
-from proxy.observer.what_if import what_if
+from proxy.observer.what_if import Noise, what_if
 from proxy.routing.route import Route
 from proxy.tally import TallySnapshot
 
@@ -132,13 +136,32 @@ class Questions:
             noise=report.noise,
             what_if=None
             if draft is None or route is None
-            else await what_if(
-                await asyncio.to_thread(self._store.exemplars, name),
-                route,
-                draft_rules(draft),
-                {each.path: Call(each.call) for each in report.noise},
-                self._comparer.compare,
-            ),
+            else await self._what_if(route, draft_rules(draft), report),
+        )
+
+    async def _what_if(self, route: Route, draft: tuple[Rule, ...], report: RouteReport) -> WhatIf:
+        drafted = self._terms.drafted(route, draft)
+        problems = tuple(
+            f"draft[{rule.line - 1}].expires: {rule.expires} is past: the rule would do nothing"
+            for rule in draft
+            if rule in drafted.expired
+        )
+        if problems:
+            raise DraftError(problems)
+        own: Mapping[str, PairShape] = {}
+        if report.epoch is not None:
+            epoch = epoch_of(
+                legacy_version=report.epoch.legacy_version,
+                new_version=report.epoch.new_version,
+                rules_hash=report.epoch.rules_hash,
+            )
+            own = self._store.own_shapes(route.id, epoch)
+        return await what_if(
+            await asyncio.to_thread(self._store.exemplars, route.id),
+            self._terms.compiled(route),
+            drafted,
+            Noise(calls={each.path: Call(each.call) for each in report.noise}, own=own),
+            self._comparer.compare,
         )
 
     async def _replayed(self, params: Params) -> object:

@@ -27,7 +27,7 @@ def read_as(kind: type[Value], answer: object) -> Value:
         raise Failure(
             UNUSABLE,
             f"the running figway answers in another form ({str(error)[:200]}): is it of the same"
-            " version as this command? --json or --format json print what it says",
+            " version as this command?",
         ) from None
 
 

@@ -78,8 +78,8 @@ def _what_if(what_if: WhatIf, paint: Paint) -> Iterator[str]:
     )
     if what_if.skipped:
         yield (
-            f"  {number(what_if.skipped)} pairs could not be compared again: their bodies were cut"
-            " or redacted"
+            f"  {number(what_if.skipped)} of the stored pairs could not be compared again: cut,"
+            " redacted, or without an answer"
         )
     masked = [each for each in what_if.silenced if not each.noise]
     noise = [each for each in what_if.silenced if each.noise]
@@ -102,6 +102,7 @@ def _what_if(what_if: WhatIf, paint: Paint) -> Iterator[str]:
 def _silenced(each: WhatIfCause, paint: Paint) -> Iterator[str]:
     word = f"{paint.bold(printable(each.cause))}: " if each.cause else ""
     yield f"    {paint.severity(each.severity)}  {word}{printable(each.explanation)}"
-    yield f"      at {listed(each.paths)}, in {number(each.pairs)} pairs"
+    pairs = "1 pair" if each.pairs == 1 else f"{number(each.pairs)} pairs"
+    yield f"      at {listed(each.paths)}, in {pairs}"
     if each.exemplars:
         yield f"      figway shadow show {printable(each.exemplars[0])}"

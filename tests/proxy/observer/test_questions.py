@@ -185,6 +185,24 @@ async def test_a_pair_that_was_redacted_where_it_differs_is_left_out_of_a_what_i
         assert (found["pairs"], found["skipped"]) == (0, 3)
 
 
+async def test_renewing_a_rule_that_has_ended_is_tried_on_what_differs_since(
+    tmp_path: Path,
+) -> None:
+    ended = Rule(path="$.price", op=Op.IGNORE, reason="T-1", expires="2020-01-01")
+    async with desk(tmp_path, compare=ComparePolicy(rules=(ended,))) as made:
+        draft = {"path": "$.price", "op": "ignore", "reason": "T-1", "expires": "2099-01-01"}
+        found = (await ask(made, "rules", route="a", draft=[draft]))["what_if"]
+        assert (found["pairs"], found["skipped"], found["unused"]) == (3, 0, [])
+        assert [each["paths"] for each in found["silenced"]] == [["$.price"]]
+        status, detail = await refusal(
+            made, "rules", route="a", draft=[draft, {**draft, "expires": "2020-01-01"}]
+        )
+        assert (status, detail) == (
+            400,
+            "draft[1].expires: 2020-01-01 is past: the rule would do nothing",
+        )
+
+
 async def test_a_proposal_can_be_taken_over_and_a_refused_one_says_why(tmp_path: Path) -> None:
     shadow = ShadowPolicy(
         sample=1.0, aa=ReprobePolicy(rate=1.0, on_mismatch=True), legacy_extra_rps=1000.0

@@ -351,7 +351,7 @@ def test_a_what_if_names_what_would_be_masked_apart_from_noise() -> None:
     assert "rounding" in masked.partition("would be masked:")[2]
     assert "offset:+3s" in noise
     assert "draft rule 2 changes nothing" in text
-    assert "4 pairs could not be compared again" in text
+    assert "4 of the stored pairs could not be compared again" in text
 
 
 # Reading.
