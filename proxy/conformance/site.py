@@ -59,6 +59,11 @@ class Site:
                         f"--new {text}: there is no new upstream {name} (there: {there})"
                     )
                 named[name] = _moved(known[name], url, f"--new {text}")
+            elif any_new is not None:
+                raise SiteError(
+                    f"--new {text}: another address was given before: --new NAME=URL names each"
+                    " of several"
+                )
             else:
                 bare = Upstream(name="new", side=Side.NEW, urls=())
                 any_new = _moved(bare, text, f"--new {text}")

@@ -194,7 +194,7 @@ def _missing_comparisons(
     for each in rates:
         if each.e_go >= each.needed:
             continue
-        seen = f"{each.mismatches + each.doubtful} of {each.compared:,} comparisons"
+        seen = f"{each.mismatches + each.doubtful:,} of {each.compared:,} comparisons"
         if each.to_go is None:
             yield (
                 f"{each.severity}: a mismatch rate below {_percent(each.limit)} cannot be shown by"
@@ -225,9 +225,10 @@ def _blocked(
             f"the evidence spans {duration(figures.window_seconds)} of {duration(gate.min_window)}"
         )
     if figures.unseen > gate.max_unseen:
+        kinds = "1 kind was" if evidence.seen_once == 1 else f"{evidence.seen_once:,} kinds were"
         yield (
             f"{_percent(figures.unseen)} of the traffic is of a kind not seen yet"
-            f" (limit {_percent(gate.max_unseen)}): {evidence.seen_once:,} kinds were seen once"
+            f" (limit {_percent(gate.max_unseen)}): {kinds} seen once"
         )
     if figures.lost > gate.max_lost:
         most = sorted(evidence.lost_details.items(), key=lambda item: (-item[1], item[0]))[:3]

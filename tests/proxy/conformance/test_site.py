@@ -55,6 +55,7 @@ def test_whom_a_certificate_is_checked_by_stays() -> None:
         (FILE, "ftp://a", (), "--legacy ftp://a: must be http"),
         (FILE, "http://a:1/path", (), "--legacy http://a:1/path: must not hold a path"),
         (None, "http://a:1", ("http://a:99999",), "port between 1 and 65535"),
+        (None, "http://a:1", ("http://b:1", "http://c:1"), "another address was given before"),
     ],
 )
 def test_what_is_missing_is_said(
