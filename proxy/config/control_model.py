@@ -73,7 +73,7 @@ class ControlShape(Shape):
     )
     peers: list[AdminUrl] = Field(
         default=list(_CONTROL.peers),
-        description="Admin listeners of the replicas, for commands while Redis is down.",
+        description="Admin listeners of the replicas, for commands while there is no Redis.",
     )
     advertise: AdminUrl = Field(
         default=_CONTROL.advertise,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from proxy.config.environment import (
 from proxy.config.flags_model import FlagsShape, to_flag_sources
 from proxy.config.parse import parse_section, read_file
 from proxy.config.shapes import Shape
-from proxy.control_plane import ControlPlane, Provider, Unleash
+from proxy.control_plane import ControlPlane, FlagSources, Membership, Provider, Unleash
 from proxy.errors import ConfigError, Problem
 
 _SECTIONS: Mapping[str, type[Shape]] = {"flags": FlagsShape, "control": ControlShape}
@@ -58,7 +58,6 @@ def load_control_plane(path: Path | None, environ: Mapping[str, str]) -> Control
         for section, shape in _SECTIONS.items():
             raw[section] = parse_section(content, str(path), section, shape)
     file_provider = "provider" in raw["flags"]
-    file_unleash = bool(raw["flags"].get("unleash", {}).get("url"))
     problems: list[Problem] = []
     given = set()
     for key, (name, info) in control_variables().items():
@@ -88,12 +87,7 @@ def load_control_plane(path: Path | None, environ: Mapping[str, str]) -> Control
     flags = to_flag_sources(FlagsShape.model_validate(raw["flags"]))
     control = to_membership(ControlShape.model_validate(_without_secret(raw["control"])))
     control = replace(control, redis_url=raw["control"].get("redis_url", ""))
-    provider = flags.provider
-    if "flags.provider" not in given:
-        if "flags.unleash.url" in given or (file_unleash and not file_provider):
-            provider = Provider.UNLEASH
-        elif "control.redis_url" in given and not file_provider:
-            provider = Provider.REDIS
+    provider = _provider(flags, control, given, in_file=file_provider)
     unleash = replace(
         flags.unleash,
         token=secrets["token"],
@@ -115,6 +109,23 @@ def load_control_plane(path: Path | None, environ: Mapping[str, str]) -> Control
     if problems:
         raise ConfigError(tuple(sorted(problems)))
     return plane
+
+
+def _provider(
+    flags: FlagSources, control: Membership, given: Collection[str], *, in_file: bool
+) -> Provider:
+    """Who says the percentages: decisions/0011. `given` are the keys that the environment sets."""
+    if "flags.provider" in given:
+        return flags.provider
+    if "flags.unleash.url" in given:
+        return Provider.UNLEASH
+    # Replicas share a Redis whoever the provider is: its address is no word against Unleash.
+    redis_wins = flags.provider is Provider.FILE and "control.redis_url" in given
+    if in_file and not redis_wins:
+        return flags.provider
+    if flags.unleash.url and not in_file:
+        return Provider.UNLEASH
+    return Provider.REDIS if control.redis_url else Provider.FILE
 
 
 def control_variables() -> dict[str, tuple[str, FieldInfo]]:

@@ -42,7 +42,34 @@ def test_without_any_source_the_defaults_are_those_of_the_house() -> None:
         pytest.param("", {"FIGWAY_REDIS_URL": "redis://r"}, "redis", id="one of Redis too"),
         pytest.param("", {**UNLEASH, "FIGWAY_REDIS_URL": "redis://r"}, "unleash", id="both"),
         pytest.param(
-            "flags: {provider: file}", {"FIGWAY_REDIS_URL": "redis://r"}, "file", id="file says"
+            "flags: {provider: file}",
+            {"FIGWAY_REDIS_URL": "redis://r"},
+            "redis",
+            id="Redis of the environment wins",
+        ),
+        pytest.param(
+            "flags: {provider: file}",
+            {"FIGWAY_REDIS_URL": "redis://r", "FIGWAY_FLAGS_PROVIDER": "file"},
+            "file",
+            id="a Redis for rollbacks alone",
+        ),
+        pytest.param(
+            "flags: {provider: unleash, unleash: {url: http://u}}",
+            {"FIGWAY_REDIS_URL": "redis://r", "FIGWAY_UNLEASH_TOKEN": "t"},
+            "unleash",
+            id="a Redis beside Unleash",
+        ),
+        pytest.param(
+            "flags: {unleash: {url: http://u}}",
+            {"FIGWAY_REDIS_URL": "redis://r", "FIGWAY_UNLEASH_TOKEN": "t"},
+            "unleash",
+            id="a Redis beside the address of Unleash",
+        ),
+        pytest.param(
+            "flags: {provider: redis}",
+            {**UNLEASH, "FIGWAY_REDIS_URL": "redis://r"},
+            "unleash",
+            id="both addresses win over redis",
         ),
         pytest.param("flags: {provider: file}", UNLEASH, "unleash", id="environment wins"),
         pytest.param(
@@ -51,8 +78,12 @@ def test_without_any_source_the_defaults_are_those_of_the_house() -> None:
         pytest.param(
             "flags: {unleash: {url: http://u}}", {"FIGWAY_UNLEASH_TOKEN": "t"}, "unleash", id="url"
         ),
+        pytest.param("control: {redis_url: redis://r}", {}, "redis", id="Redis in the file"),
         pytest.param(
-            "control: {redis_url: redis://r}", {}, "file", id="a shared Redis is no provider yet"
+            "{flags: {provider: file}, control: {redis_url: redis://r}}",
+            {},
+            "file",
+            id="a Redis in the file, and that the file says percentages",
         ),
     ],
 )
