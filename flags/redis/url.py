@@ -18,6 +18,12 @@ _FORMS: Final = {
     "redis-cluster": ("cluster", False),
     "rediss-cluster": ("cluster", True),
 }
+# How others write them.
+_ALIASES: Final = {
+    f"{scheme}{mark}{form}": f"{scheme}{usual}{form}"
+    for form, mark, usual in (("sentinel", "-", "+"), ("cluster", "+", "-"))
+    for scheme in ("redis", "rediss")
+}
 _PORTS: Final = {"direct": 6379, "sentinel": 26379, "cluster": 6379}
 _TLS_OPTIONS: Final = ("ca", "cert", "key", "verify")
 _SENTINEL_OPTIONS: Final = ("sentinel_user", "sentinel_password")
@@ -110,6 +116,7 @@ def parse_redis_url(text: str, *, setting: str = "FIGWAY_REDIS_URL") -> RedisUrl
 
 def _parse(text: str) -> RedisUrl:
     scheme, separator, rest = text.partition("://")
+    scheme = _ALIASES.get(scheme.lower(), scheme.lower())
     if not separator or scheme not in _FORMS:
         known = ", ".join(f"{name}://" for name in _FORMS)
         said = f"{scheme}://" if separator else "text without ://"

@@ -81,6 +81,17 @@ ONE = (("h", 6379),)
             RedisUrl(form="cluster", addresses=(("a", 6379),), tls=Tls()),
             id="cluster-with-tls",
         ),
+        pytest.param(
+            "rediss-sentinel://a/main",
+            RedisUrl(form="sentinel", addresses=(("a", 26379),), service="main", tls=Tls()),
+            id="sentinels-as-clusters-are-written",
+        ),
+        pytest.param(
+            "redis+cluster://a",
+            RedisUrl(form="cluster", addresses=(("a", 6379),)),
+            id="a-cluster-as-sentinels-are-written",
+        ),
+        pytest.param("REDIS://h", RedisUrl(form="direct", addresses=ONE), id="in-capitals"),
     ],
 )
 def test_a_url_says_where_redis_is(text: str, url: RedisUrl) -> None:
