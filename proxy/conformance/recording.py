@@ -22,6 +22,8 @@ _METHODS = frozenset({"GET", "HEAD"})
 _NO_ANSWER = frozenset({400, 408, 413, 414, 429, 431, 499})
 # Written into a case as it is; everything else is percent-encoded first.
 _VISIBLE = re.compile(r"[!-~]+")
+# Scanners send anything; one case that no run can send would spoil the file.
+_HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 # Distinct targets of one shape that are counted; beyond it the log has no favourites.
 _COUNTED = 10_000
 # A log of paths that nobody asked for on purpose shall not fill the memory.
@@ -108,10 +110,16 @@ class Recording:
     def _why_not(self, request: LoggedRequest) -> str:
         if request.method not in _METHODS:
             return f"method {request.method}" if request.method.isalpha() else "method"
-        if request.status in _NO_ANSWER or request.status >= 500 or request.status < 200:
-            return f"status {request.status}"
+        status = request.status
+        # A log that does not say leaves it open.
+        if status and (status in _NO_ANSWER or not 200 <= status < 500):
+            return f"status {status}"
         if not request.target.startswith("/"):
             return "target is no path"
+        if "#" in request.target:
+            return "target holds a fragment"
+        if request.host and _HOST.fullmatch(request.host) is None:
+            return "host is none"
         return ""
 
 

@@ -73,6 +73,10 @@ def test_ids_in_a_path_are_one_shape_where_the_route_has_no_template() -> None:
         (logged("/cart"), "no new side"),
         (logged("/product//saw"), "no new side"),
         (logged("*"), "target is no path"),
+        (logged("/product/saw#top"), "target holds a fragment"),
+        (logged("/product/saw", host="a b"), "host is none"),
+        (logged("/product/saw", host="user@shop.example"), "host is none"),
+        (logged("/product/saw", host="shop.example/x?y#z"), "host is none"),
         (logged("/index.php?route=product"), "lacks a value for the rewrite"),
         (logged("/search?forget=1"), "may change something (unsafe_get)"),
         (
@@ -85,6 +89,10 @@ def test_what_becomes_no_case_is_counted_with_its_reason(request_: LoggedRequest
     recording = recorded(request_)
     assert not urls(recording)
     assert recording.left_out == {why: 1}
+
+
+def test_a_log_that_tells_no_status_gives_cases() -> None:
+    assert urls(recorded(logged("/product/saw", status=0))) == ["/product/saw"]
 
 
 def test_not_found_is_worth_a_case() -> None:
