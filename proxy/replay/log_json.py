@@ -14,17 +14,33 @@ _METHOD: Final = ("method", "request_method", "RequestMethod", "verb")
 _WHOLE_TARGET: Final = ("request_uri", "target", "url", "RequestPath")
 _PATH: Final = ("path", "uri")
 _QUERY: Final = ("query", "args", "query_string", "request_query")
-_HOST: Final = ("http_host", "host", "vhost", "server_name", "RequestHost")
+_HOST: Final = ("http_host", "host", "vhost", "authority", "server_name", "RequestHost")
 _CLIENT: Final = ("client", "client_ip", "remote_addr", "remote_ip", "ClientHost")
-_STATUS: Final = ("status", "DownstreamStatus", "status_code")
+_STATUS: Final = ("status", "DownstreamStatus", "status_code", "response_code")
 _TIME: Final = (
     *("timestamp", "time_iso8601", "time_local", "@timestamp", "msec", "ts", "StartUTC"),
-    *("time", "date"),
+    *("time", "date", "start_time"),
 )
 # Method, target and version as the client sent them, wherever a log holds them in one piece.
 REQUEST_LINE = re.compile(r"([A-Z-]+) (\S.*) HTTP/[0-9.]+")
 # What servers write for a variable that has no value.
 _UNSET: Final = frozenset({"", "-"})
+
+
+def as_bytes(value: Any) -> Any:
+    """A parsed value whose texts have one character for each byte, as those of other lines have.
+
+    What a log wrote as a character beyond latin-1 came to the server as UTF-8.
+    """
+    if isinstance(value, str):
+        if not value or max(value) <= "\xff":
+            return value
+        return value.encode("utf-8", "surrogatepass").decode("latin-1")
+    if isinstance(value, dict):
+        return {as_bytes(key): as_bytes(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [as_bytes(each) for each in value]
+    return value
 
 
 def read_object(line: Mapping[str, Any]) -> LoggedRequest | None:

@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
-from proxy.replay.log_json import REQUEST_LINE, read_object
+from proxy.replay.log_json import REQUEST_LINE, as_bytes, read_object
 from proxy.replay.log_time import epoch
 from proxy.replay.logged_request import LoggedRequest
 
 # Apache's and nginx's `combined`, and `vhost_combined` with its server in front. `common` ends
 # behind the size; what stands behind the agent is nobody's business here.
 _COMBINED = re.compile(
-    r"(?:(?P<vhost>[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})? )?"
+    # Without a port and with a dash behind it, it is a client: `192.0.2.7 - Ada L [`.
+    r"(?:(?P<vhost>[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5} | (?!- (?!- - \[))))?"
     # Client, identity and user, who may have a space in the name; then the time.
     r"(?P<client>\S+) \S+ [^\s\"\[][^\"\[]* \[(?P<time>[^\]]*)\] "
     r'"(?P<request>(?:[^"\\]|\\.)*)" (?P<status>[0-9]{3}) (?:[0-9]+|-)'
@@ -24,6 +25,9 @@ _COMBINED = re.compile(
 )
 _ESCAPE = re.compile(r'\\(x[0-9A-Fa-f]{2}|["\\bnrtv])')
 _LETTERS = {"b": "\b", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+# A byte order mark, which some editors put in front of a file.
+_MARK: Final = "\xef\xbb\xbf"
+_IN_FRONT: Final = f"{_MARK} \t"
 _NOTHING_SENT: Final[Mapping[str, str | None]] = MappingProxyType({})
 
 
@@ -48,9 +52,9 @@ _OTHER: Final = OtherLine()
 
 def read_log_line(line: str) -> LoggedRequest | OtherLine | BadLine:
     """Read one line, decoded as latin-1 so that no byte is lost."""
-    if line.startswith("{"):
+    if line.startswith("{") or line.lstrip(_IN_FRONT).startswith("{"):
         return _json_line(line)
-    found = _COMBINED.match(line)
+    found = _COMBINED.match(line.removeprefix(_MARK))
     if found is None:
         return NO_FORMAT
     vhost, client, time, request, status, referer, agent = found.groups()
@@ -72,11 +76,13 @@ def read_log_line(line: str) -> LoggedRequest | OtherLine | BadLine:
 
 def _json_line(line: str) -> LoggedRequest | OtherLine | BadLine:
     try:
-        value: Any = json.loads(line)
+        value: Any = json.loads(line.lstrip(_IN_FRONT))
     except (ValueError, RecursionError):
         return NO_JSON
     if not isinstance(value, dict):
         return NO_JSON
+    if "\\u" in line:
+        value = as_bytes(value)
     event = value.get("event")
     if isinstance(event, str) and event != "request_served" and "method" not in value:
         return _OTHER

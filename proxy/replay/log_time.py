@@ -8,6 +8,7 @@ from functools import lru_cache
 
 # 2200: what is later is no time in seconds.
 _LATEST = 7_258_118_400.0
+_FAR = 10**18
 
 
 def epoch(value: object) -> float | None:
@@ -18,12 +19,13 @@ def epoch(value: object) -> float | None:
     if isinstance(value, str):
         return _from_text(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return _from_number(float(value))
+        # More digits than a float takes are no time.
+        return _from_number(float(value)) if abs(value) < _FAR else None
     return None
 
 
 def _from_text(text: str) -> float | None:
-    if text[:1].isdigit() and text.replace(".", "", 1).isdigit():
+    if text.isascii() and text[:1].isdigit() and text.replace(".", "", 1).isdigit():
         return _from_number(float(text))
     try:
         if text[2:3] == "/":

@@ -68,6 +68,44 @@ NGINX = {
             id="vhost, user with a space, no agent",
         ),
         pytest.param(
+            '192.0.2.7 - Ada L [22/Nov/2026:10:00:00 +0000] "GET / HTTP/1.1" 200 5',
+            LoggedRequest(method="GET", target="/", status=200, client_ip="192.0.2.7", time=TEN),
+            id="no vhost, user with a space",
+        ),
+        pytest.param(
+            'shop.example - - - [22/Nov/2026:10:00:00 +0000] "GET / HTTP/1.1" 200 5',
+            LoggedRequest(
+                method="GET", target="/", status=200, host="shop.example", client_ip="-", time=TEN
+            ),
+            id="vhost, client not known",
+        ),
+        pytest.param(
+            '\xef\xbb\xbf192.0.2.7 - - [t] "GET / HTTP/1.1" 200 5',
+            LoggedRequest(method="GET", target="/", status=200, client_ip="192.0.2.7"),
+            id="a byte order mark in front",
+        ),
+        pytest.param(
+            '\xef\xbb\xbf {"method": "GET", "path": "/\\u20ac", "query": "", "status": 200}',
+            LoggedRequest(method="GET", target="/\xe2\x82\xac", status=200),
+            id="a character where others log bytes",
+        ),
+        pytest.param(
+            f'{{"request": "GET / HTTP/1.1", "status": 200, "ts": {10**400}}}',
+            LoggedRequest(method="GET", target="/", status=200),
+            id="a number that is no time",
+        ),
+        pytest.param(
+            '{"request": "GET / HTTP/1.1", "status": 200, "ts": "\xb2"}',
+            LoggedRequest(method="GET", target="/", status=200),
+            id="a digit that is no number",
+        ),
+        pytest.param(
+            '{"method": "GET", "path": "/a?b", "authority": "x", "response_code": 200,'
+            ' "start_time": "2026-11-22T10:00:00.000Z"}',
+            LoggedRequest(method="GET", target="/a?b", status=200, host="x", time=TEN),
+            id="Envoy",
+        ),
+        pytest.param(
             r'h - - [t] "GET /q?x=\x22\"\\ HTTP/2.0" 200 1 "\"" "-" "192.0.2.9"',
             LoggedRequest(
                 method="GET",
