@@ -18,7 +18,7 @@ def add_parser(subparsers: Parsers) -> None:
         help="end a rollback",
         description="End a rollback that a command, a signal or the sentinel file started, for the"
         " same scope, on every replica. What a flag started ends when that flag is set to false;"
-        " this command names what still holds.",
+        " this command names what still holds, be it a rollback of more than the scope.",
         epilog='example:\n  figway resume --all --reason "fixed in 4.2.1"\n'
         "\nexit codes: 0 free again, 1 refused, not confirmed or still held,"
         " 2 figway cannot be reached\n",

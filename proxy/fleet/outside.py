@@ -17,14 +17,17 @@ from flags.unleash.reporter import Usage
 from flags.unleash.webhook import Webhook
 from proxy.control_plane import ControlPlane, Provider
 from proxy.fleet import peers
+from proxy.fleet.acks import ReplicaAck
 from proxy.fleet.freshness import fresh_peer
 from proxy.fleet.membership import DISK_AFTER_SECONDS, Fleet
 from proxy.fleet.opening import admin_address, new_boot, open_store, replica_name, shown_store
 from proxy.fleet.replica import Facts, Replica
+from proxy.fleet.spread import Spread, apart
 from proxy.fleet.view import FleetView, ProviderView, ReplicaStatus
 from proxy.supervision.audit import Actor
 from proxy.supervision.background import Background
 from proxy.supervision.control import Control
+from proxy.supervision.crew import Acknowledgement
 from proxy.supervision.flag_moves import Move
 from proxy.supervision.listener import Address
 from proxy.supervision.provider_feed import ProviderFeed
@@ -73,6 +76,8 @@ class Outside:
             plane.control, replica=self.replica, boot=self.boot
         )
         self.fleet = None if store is None else self._join(store, facts)
+        if plane.control.peers:
+            control.rollbacks.reach = self._apart
         self._unleash: UnleashFeed | None = None
         self.feed, self.webhook = self._feed(usage)
         control.flags_age = lambda: self.flags_age
@@ -98,6 +103,17 @@ class Outside:
         control.rollbacks.fleet = fleet
         control.percentages.fleet = fleet
         return fleet
+
+    def _apart(self, confirmed: Acknowledgement) -> Spread:
+        """How far a command gets where the others are known by their addresses alone."""
+        own = ReplicaAck(
+            replica=self.replica,
+            boot=self.boot,
+            state="unconfirmed" if confirmed.missing else "applied",
+            ms=confirmed.ms,
+            applied_ms=confirmed.ms,
+        )
+        return apart(own, self.plane.control.peers)
 
     def _feed(self, usage: Usage) -> tuple[ProviderFeed | None, Webhook | None]:
         unleash, control = self.plane.flags.unleash, self._control
@@ -137,6 +153,7 @@ class Outside:
         return Names(
             groups=tuple(group.name for group in file.groups),
             routes=tuple(route.id for route in file.routes),
+            members=tuple((route.id, route.group) for route in file.routes if route.group),
         )
 
     # Up and down.

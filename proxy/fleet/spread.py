@@ -11,8 +11,8 @@ from proxy.fleet.acks import ReplicaAck
 class Reach:
     """Where a change is known."""
 
-    # alone: there is no fleet; local: it is this host's alone; shared: the store has it;
-    # unreachable: the store does not have it.
+    # alone: there is no fleet; apart: there are peers and no store; local: it is this host's alone;
+    # shared: the store has it; unreachable: the store does not have it.
     state: str
     # The shared revision that replicas confirm.
     revision: int = 0
@@ -20,8 +20,8 @@ class Reach:
     ms: float = 0.0
     # Why the store does not have it.
     detail: str = ""
-    # Whom to ask directly: all others if it is unreachable; if it is shared, replicas that left
-    # without a word and may be cut off from the store alone.
+    # Whom to ask directly: all others if it is apart or unreachable; if it is shared, replicas that
+    # left without a word and may be cut off from the store alone.
     peers: tuple[str, ...] = ()
 
 
@@ -55,3 +55,8 @@ class Spread:
 NOBODY_ELSE = Reach(state="alone")
 ALONE = Spread(reach=NOBODY_ELSE)
 LOCAL = Spread(reach=Reach(state="local"))
+
+
+def apart(own: ReplicaAck, peers: tuple[str, ...]) -> Spread:
+    """How far a change gets where replicas share no store: whoever made it asks the peers too."""
+    return Spread(reach=Reach(state="apart", peers=peers), replicas=(own,))

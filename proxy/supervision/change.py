@@ -52,7 +52,7 @@ class Change:
     unconfirmed: tuple[Missing, ...]
     holds: tuple[HoldView, ...]
     changed: bool = True
-    # The scope that was asked for is still rolled back by these sources.
+    # The scope that was asked for is still rolled back by these sources, some of them with more.
     still_held: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     # In a fleet: what each replica that was live meanwhile said, and how far the change got.

@@ -26,7 +26,7 @@ from proxy.routing.route import RouteFile
 from proxy.stages import Stage
 from proxy.supervision.audit import Actor, Entry, text
 from proxy.supervision.change import Change, Refusal, Refused, change
-from proxy.supervision.crew import Publication
+from proxy.supervision.crew import Acknowledgement, Publication
 from proxy.supervision.journal import Journal, begun, done
 from proxy.supervision.percentage import known
 from proxy.supervision.publisher import PATIENCE_SECONDS, Publisher
@@ -54,6 +54,8 @@ class Rollbacks:
         self.sentinel = sentinel
         # Whom to tell of commands; None: there is nobody else.
         self.fleet: Fleet | None = None
+        # How far a command gets where there is no fleet.
+        self.reach: Callable[[Acknowledgement], Spread] = _to_nobody_else
         self._switches = switches
         self._publisher = publisher
         self._journal = journal
@@ -104,8 +106,10 @@ class Rollbacks:
             applied_ms=confirmed.ms,
             revision=confirmed.revision,
         )
-        fleet = self._alone if spreading is None else await spreading
-        fleet = fleet.confirmed_here(confirmed.ms)
+        if spreading is None:
+            fleet = self._reached(confirmed)
+        else:
+            fleet = (await spreading).confirmed_here(confirmed.ms)
         after = self.state_of(scope)
         entry = done(
             actor, "rollback", scope, reason, before, after, confirmed, replicas=fleet.acks
@@ -143,8 +147,8 @@ class Rollbacks:
         lifted = switches.latch.resume(mark, standing=standing).lifted
         if not lifted and not self._held_elsewhere(scope):
             confirmed = await self._publisher.confirmed(self._publisher.publish(), patience)
-            held = switches.held_by(scope)
-            fleet = self._alone
+            held = self._still_held(scope)
+            fleet = self._reached(confirmed)
             return change(confirmed, switches.holds, changed=False, still_held=held, fleet=fleet)
         self._check_cooldown(lifted, force=force)
         revision = self._publisher.revision
@@ -167,7 +171,7 @@ class Rollbacks:
             switches.latch = switches.latch.resume(mark, standing=standing).latch
             publications.append(self._publisher.publish())
 
-        fleet = self._alone
+        spread: Spread | None = None
         try:
             if self.fleet is None:
                 use_here()
@@ -176,7 +180,7 @@ class Rollbacks:
                 shared = _change(scope, mark.revision, actor, reason, told, on=False)
                 shared = replace(shared, seen=0 if known is None else known.revision)
                 # The store first: only there it is known what was begun on other replicas.
-                fleet = await self.fleet.spread(
+                spread = await self.fleet.spread(
                     shared, began=started, patience=patience, use_here=use_here
                 )
         except NewerRollbackError:
@@ -187,7 +191,7 @@ class Rollbacks:
             ) from None
         (publication,) = publications
         confirmed = await self._publisher.confirmed(publication, patience)
-        fleet = fleet.confirmed_here(confirmed.ms)
+        fleet = self._reached(confirmed) if spread is None else spread.confirmed_here(confirmed.ms)
         if switches.latch != resumed.latch:
             # Something was heard while the disk was busy, and kept without this resume.
             await self._journal.keep_latch(patience)
@@ -208,14 +212,28 @@ class Rollbacks:
         return change(
             confirmed,
             switches.holds,
-            still_held=(*switches.held_by(scope), *elsewhere),
+            still_held=(*self._still_held(scope), *elsewhere),
             warnings=tuple(_spread_warning(fleet)),
             fleet=fleet,
         )
 
-    @property
-    def _alone(self) -> Spread:
-        return ALONE if self.fleet is None else LOCAL
+    def _reached(self, confirmed: Acknowledgement) -> Spread:
+        """How far a change got that no store was told of."""
+        return self.reach(confirmed) if self.fleet is None else LOCAL
+
+    def _still_held(self, scope: str) -> tuple[str, ...]:
+        """What keeps a scope on legacy: "flag", or of what it is a part of "command of all"."""
+        held = list(self._switches.held_by(scope))
+        for wider in self._around(scope):
+            held += [f"{source} of {wider}" for source in self._switches.held_by(wider)]
+        return tuple(held)
+
+    def _around(self, scope: str) -> tuple[str, ...]:
+        """The wider scopes that a scope is a part of."""
+        if scope == ALL:
+            return ()
+        route = next((r for r in self._file().routes if r.id == route_of(scope)), None)
+        return (group_scope(route.group), ALL) if route and route.group else (ALL,)
 
     def _held_elsewhere(self, scope: str) -> tuple[str, ...]:
         """What holds a scope on other replicas and not here: "signal on shop-2"."""
@@ -299,3 +317,8 @@ def _complete_warning(file: RouteFile, scope: str) -> Iterable[str]:
     ]
     if complete:
         yield f"stage complete, stays on the new side: {', '.join(complete)}"
+
+
+def _to_nobody_else(_: Acknowledgement) -> Spread:
+    """Take the place of peers that are not there."""
+    return ALONE

@@ -193,6 +193,21 @@ async def test_a_sentinel_that_still_stands_elsewhere_keeps_holding_and_is_named
     assert not any(each.rolled_back for each in fleet)
 
 
+async def test_a_part_of_what_is_rolled_back_is_not_free_after_its_own_resume(
+    fleet: list[Member],
+) -> None:
+    for scope in ("route:cart", "group:purchase", ALL):
+        await roll_back(fleet[0], scope)
+    ended = await resume(fleet[0], "route:cart")
+    assert (ended.changed, ended.still_held) == (
+        True,
+        ("command of group:purchase", "command of all"),
+    )
+    again = await resume(fleet[0], "route:cart")
+    assert (again.changed, again.still_held) == (False, ended.still_held)
+    assert (await resume(fleet[0], ALL)).still_held == ()
+
+
 async def test_a_resume_of_nothing_tells_nobody(fleet: list[Member], sea: Sea) -> None:
     ended = await resume(fleet[0])
     assert (ended.changed, ended.fleet.state, ended.replicas) == (False, "local", ())
