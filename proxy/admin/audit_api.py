@@ -83,7 +83,7 @@ class AuditApi:
         """GET /api/v1/audit/verify."""
         query(request)
         try:
-            verified = await asyncio.to_thread(verify_all, self._path)
+            verified = await asyncio.to_thread(verify_all, self._path, lambda: self._journal.last)
         except AuditFileError as error:
             raise AdminError(503, str(error)) from None
         return answer(

@@ -15,16 +15,14 @@ from proxy.admin.fields import Name, Number, Reason, Ticket, Who, acting, refusa
 from proxy.admin.query import query
 from proxy.admin.roles import Role
 from proxy.admin.token_desk import TokenDesk
-from proxy.admin.tokens import NAME_PATTERN, Standing, Token
+from proxy.admin.tokens import LONGEST, NAME_PATTERN, Standing, Token
 from proxy.supervision.change import Refused
-
-_YEARS_100 = 100 * 366 * 86_400
 
 TokenName = Annotated[str, StringConstraints(max_length=64, pattern=NAME_PATTERN)]
 Seconds = Annotated[
     Number,
-    Field(ge=0, le=_YEARS_100),
-    WithJsonSchema({"type": "number", "minimum": 0, "maximum": _YEARS_100}),
+    Field(ge=0, le=LONGEST),
+    WithJsonSchema({"type": "number", "minimum": 0, "maximum": LONGEST}),
 ]
 
 

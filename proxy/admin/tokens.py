@@ -17,6 +17,8 @@ from proxy.admin.roles import Role
 PREFIX = "fgw"
 ID_BYTES = 5
 SECRET_BYTES = 24
+# The longest that a token may be good, in seconds: what is longer is a slip of the hand.
+LONGEST = 100 * 366 * 86_400
 
 _TOKEN = re.compile(rf"{PREFIX}_([0-9a-f]{{{2 * ID_BYTES}}})_[0-9a-f]{{{2 * SECRET_BYTES}}}")
 NAME_PATTERN = "^[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}$"
@@ -77,6 +79,8 @@ def mint(
         )
     if expires and expires <= now:
         raise TokenError("expires: must be in the future")
+    if expires > now + LONGEST:
+        raise TokenError("expires: must be within 100 years; without it a token is good for ever")
     number, secret = random[:ID_BYTES].hex(), random[ID_BYTES:].hex()
     text = f"{PREFIX}_{number}_{secret}"
     token = Token(

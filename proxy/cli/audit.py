@@ -13,12 +13,14 @@ from typing import Any
 from urllib.parse import urlencode
 
 from proxy.cli import client
-from proxy.cli.output import OK, REFUSED, UNUSABLE, Failure, Help, bad, good, print_json
+from proxy.cli.output import OK, REFUSED, UNUSABLE, Failure, Help, bad, good, inert, print_json
 from proxy.cli.span import span
 
 Parsers = Any  # argparse's own type for it is private
 
 MAX_ENTRIES = 1000
+# The file of the state directory that figway writes.
+IN_USE = "audit.jsonl"
 _ANCHOR = re.compile(r"([0-9]{1,18}):([0-9a-f]{64})")
 
 
@@ -113,7 +115,7 @@ def _verified(args: argparse.Namespace) -> dict[str, Any]:
     from proxy.supervision.audit_files import AuditFileError, verify
 
     anchors, ends = {}, []
-    for folder in (Path(name) for name in args.files if Path(name).is_dir()):
+    for folder in _folders(args.files):
         head = audit_head.read(folder)
         if head is not None:
             anchors[str(folder / audit_head.HEAD)] = head.last
@@ -122,13 +124,25 @@ def _verified(args: argparse.Namespace) -> dict[str, Any]:
         anchors["--anchor"] = args.anchor
     end = max(ends, key=lambda link: link.seq) if ends else None
     try:
-        verified = verify(_named(args.files), anchors, end=lambda: end)
+        # Where the head knows of lines, files that are not there are a finding.
+        verified = verify(_named(args.files, needed=not anchors), anchors, end=lambda: end)
     except AuditFileError as error:
         raise Failure(UNUSABLE, str(error)) from None
     return {"sound": not verified.findings, **asdict(verified), "owed": 0}
 
 
-def _named(names: Sequence[str]) -> Any:
+def _folders(names: Sequence[str]) -> tuple[Path, ...]:
+    """The folders whose newest line is looked at: named themselves, or by the file in use."""
+    return tuple(
+        dict.fromkeys(
+            path if path.is_dir() else path.parent
+            for path in map(Path, names)
+            if path.is_dir() or path.name == IN_USE
+        )
+    )
+
+
+def _named(names: Sequence[str], *, needed: bool = True) -> Any:
     """The files that are named, in the order of their chain. Raises Failure."""
     from proxy.supervision.audit_files import files_of, in_order
 
@@ -136,12 +150,12 @@ def _named(names: Sequence[str]) -> Any:
     for name in names:
         path = Path(name)
         if path.is_dir():
-            paths += [file.path for file in files_of(path / "audit.jsonl")]
+            paths += [file.path for file in files_of(path / IN_USE)]
         elif path.is_file():
             paths.append(path)
         else:
             raise Failure(UNUSABLE, f"{name}: there is no such file or folder")
-    if not paths:
+    if not paths and needed:
         raise Failure(UNUSABLE, f"{', '.join(names)}: no file of an audit is there")
     return in_order(paths)
 
@@ -207,17 +221,23 @@ def _line(entry: dict[str, Any]) -> str:
         words.append(f"evidence: {said}")
     if entry.get("late"):
         words.append("written late")
-    text = "  ".join(words)
-    # Nothing in a line may steer the terminal.
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return inert("  ".join(words))
 
 
 def _since(text: str) -> datetime:
     try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        return datetime.now(UTC) - timedelta(seconds=span(text))
-    return at if at.tzinfo is not None else at.astimezone()
+        try:
+            at = datetime.fromisoformat(text)
+        except ValueError:
+            return datetime.now(UTC) - timedelta(seconds=span(text))
+        return at.astimezone(UTC)
+    except (OverflowError, ValueError):
+        # From before there were calendars.
+        return datetime.min.replace(tzinfo=UTC)
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(
+            f"expected a span back such as 24h, or an ISO 8601 time: {text[:40]!r}"
+        ) from None
 
 
 def _limit(text: str) -> int:

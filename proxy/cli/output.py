@@ -38,6 +38,11 @@ def print_json(value: object) -> None:
     print(json.dumps(value, indent=2))
 
 
+def inert(text: str) -> str:
+    """A text that somebody else wrote, on one line: nothing in it may steer the terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Columns as wide as their longest cell."""
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]

@@ -28,24 +28,25 @@ def add_parser(subparsers: Parsers) -> None:
         " new service. It stays"
         " so, also over a restart, until `figway resume`. Routes at stage complete stay where they"
         " are. With --plan nothing is changed: it tells the load that legacy would get, by the"
-        " traffic of the last minute. A rollback of everything tells it too before it acts, and"
-        " acts whatever the plan says. While the store that replicas share is down, it asks each of"
-        " them by itself: those that FIGWAY_PEERS names, and those that were known.",
+        " traffic of the last minute, of everything if no scope is named. A rollback of everything"
+        " tells it too before it acts, and acts whatever the plan says. While the store that"
+        " replicas share is down, it asks each of them by itself: those that FIGWAY_PEERS names,"
+        " and those that were known.",
         epilog='example:\n  figway rollback --all --reason "error rate after 4.2"\n'
-        "  figway rollback --all --plan\n"
+        "  figway rollback --plan\n"
         "\nexit codes: 0 every live replica confirmed, 1 refused or not confirmed,"
         " 2 figway cannot be reached\n"
         "with --plan: 0 legacy bears it or nobody said what it bears, 1 it would get more\n",
         formatter_class=Help,
         allow_abbrev=False,
     )
-    reason = scope.add_options(parser)
+    needed = scope.add_options(parser)
 
     class Plan(argparse.Action):
-        """What only looks needs no reason."""
+        """What only looks needs no reason, and without a scope it looks at everything."""
 
         def __call__(self, _: object, args: argparse.Namespace, *__: object) -> None:
-            reason.required = False
+            needed.scope.required = needed.reason.required = False
             args.plan = True
 
     parser.add_argument(
@@ -69,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _tell_plan(args: argparse.Namespace) -> int:
-    plan = client.ask(args, "GET", f"/api/v1/plan?scope={quote(args.scope)}")
+    plan = client.ask(args, "GET", f"/api/v1/plan?scope={quote(args.scope or ALL)}")
     if args.json:
         print_json(plan)
     else:

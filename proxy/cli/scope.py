@@ -5,17 +5,24 @@ from __future__ import annotations
 import argparse
 import getpass
 import socket
-from typing import Any
+from typing import Any, NamedTuple
 
 from proxy.cli import client
-from proxy.cli.output import OK, REFUSED, bad, good, print_json
+from proxy.cli.output import OK, REFUSED, bad, good, inert, print_json
 
 WAIT_SECONDS = 5.0
 MAX_WAIT_SECONDS = 60.0
 
 
-def add_options(parser: argparse.ArgumentParser) -> argparse.Action:
-    """Add scope, reason, wait, JSON and connection; returns the reason, which is required."""
+class Needed(NamedTuple):
+    """What a command that changes something has to be told."""
+
+    scope: Any  # argparse's own type for a group is private
+    reason: argparse.Action
+
+
+def add_options(parser: argparse.ArgumentParser) -> Needed:
+    """Add scope, reason, wait, JSON and connection; returns those that are required."""
     scope = parser.add_mutually_exclusive_group(required=True)
     scope.add_argument("--all", action="store_const", const="all", dest="scope", help="every route")
     scope.add_argument(
@@ -27,7 +34,7 @@ def add_options(parser: argparse.ArgumentParser) -> argparse.Action:
     reason = add_reason(parser)
     add_seen(parser)
     client.add_options(parser)
-    return reason
+    return Needed(scope, reason)
 
 
 def add_reason(parser: argparse.ArgumentParser, *, required: bool = True) -> argparse.Action:
@@ -112,9 +119,9 @@ def tell(answer: dict[str, Any], done: str, *, as_json: bool) -> int:
             print(bad("  no other replica could be told: FIGWAY_PEERS names whom to ask"))
         for hold in answer["holds"]:
             print(f"  rolled back: {hold['scope']} by {hold['source']} since {hold['since']}")
-            print(f"    ends with: {hold['lift']}")
+            print(f"    ends with: {inert(hold['lift'])}")
         for warning in answer["warnings"]:
-            print(bad(f"  warning: {warning}"))
+            print(bad(f"  warning: {inert(warning)}"))
     return REFUSED if missing or silent or untold else OK
 
 
@@ -136,7 +143,7 @@ def _word(word: dict[str, Any]) -> str:
 
 def _seconds(text: str) -> float:
     try:
-        seconds = float(text)
+        seconds = float(text.removesuffix("s"))
     except ValueError:
         seconds = -1.0
     if not 0 < seconds <= MAX_WAIT_SECONDS:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from proxy.cli import client, fleet_text
-from proxy.cli.output import OK, Help, bad, bold, good, print_json, table
+from proxy.cli.output import OK, Help, bad, bold, good, inert, print_json, table
 
 Parsers = Any  # argparse's own type for it is private
 
@@ -47,12 +47,11 @@ def run(args: argparse.Namespace) -> int:
     if status["holds"]:
         print(bold(bad("ROLLED BACK")))
         for hold in status["holds"]:
-            print(
-                f"  {hold['scope']} by {hold['source']} since {hold['since']}"
-                + (f", {hold['actor']}" if hold["actor"] else "")
-                + (f": {hold['reason']}" if hold["reason"] else "")
-            )
-            print(f"    ends with: {hold['lift']}")
+            said = f"{hold['scope']} by {hold['source']} since {hold['since']}"
+            said += f", {hold['actor']}" if hold["actor"] else ""
+            said += f": {hold['reason']}" if hold["reason"] else ""
+            print(f"  {inert(said)}")
+            print(f"    ends with: {inert(hold['lift'])}")
     else:
         print("rollback: none")
     print()
@@ -101,7 +100,7 @@ def _observer(view: Mapping[str, Any]) -> str:
 def _pause(pause: Mapping[str, Any]) -> str:
     if pause["by"] == "file":
         return "the kill switch in routes.yaml"
-    return f"{pause['actor']} since {pause['since']}: {pause['reason']}"
+    return inert(f"{pause['actor']} since {pause['since']}: {pause['reason']}")
 
 
 def _print_problems(file: Mapping[str, Any]) -> None:

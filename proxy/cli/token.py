@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from proxy.cli import client, scope
-from proxy.cli.output import OK, REFUSED, Failure, Help, print_json, table
+from proxy.cli.output import OK, REFUSED, Failure, Help, inert, print_json, table
 from proxy.cli.span import span
 
 Parsers = Any  # argparse's own type for it is private
@@ -130,7 +130,7 @@ def _list(args: argparse.Namespace) -> int:
             token["role"],
             token["standing"],
             _day(token["created"]),
-            token["created_by"],
+            inert(token["created_by"]),
             _day(token["expires"]) if token["expires"] else "never",
         )
         for token in answer["tokens"]

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from proxy.supervision import audit_head
-from proxy.supervision.audit_chain import Link, Verified, fields_of
+from proxy.supervision.audit_chain import START, Link, Verified, fields_of
 from proxy.supervision.audit_files import AuditFile, files_of, lines_of, verify
 from proxy.supervision.audit_head import HEAD
+
+# What findings call the newest line that the running figway has written.
+MEMORY = "the running figway"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,21 +61,28 @@ def entries(files: Sequence[AuditFile], wanted: Wanted) -> list[dict[str, Any]]:
     return newest
 
 
-def verify_all(path: Path) -> Verified:
-    """The chain of a figway's audit against the head beside it. Raises AuditFileError."""
-    verified = _verify_once(path)
+def verify_all(path: Path, remembered: Callable[[], Link] = lambda: START) -> Verified:
+    """The chain of a figway's audit against the head beside it. Raises AuditFileError.
+
+    `remembered` is the newest line that the figway that is asked has written itself: whoever can
+    write the files, head included, cannot change that.
+    """
+    verified = _verify_once(path, remembered)
     # A file that was put aside while it was read looks like one that lost lines.
-    return _verify_once(path) if verified.findings else verified
+    return _verify_once(path, remembered) if verified.findings else verified
 
 
-def _verify_once(path: Path) -> Verified:
+def _verify_once(path: Path, remembered: Callable[[], Link]) -> Verified:
     # The file grows meanwhile: it holds what the head knew before, and nothing that it does not
     # know after.
     directory = path.parent
-    head = audit_head.read(directory)
+    head, own = audit_head.read(directory), remembered()
+    anchors = {} if head is None else {HEAD: head.last}
+    if own not in anchors.values():
+        anchors[MEMORY] = own
     if head is None:
-        return verify(files_of(path), {})
-    return verify(files_of(path), {HEAD: head.last}, end=lambda: pending_of(directory))
+        return verify(files_of(path), anchors)
+    return verify(files_of(path), anchors, end=lambda: pending_of(directory))
 
 
 def pending_of(directory: Path) -> Link | None:

@@ -72,7 +72,7 @@ def test_the_log_format_for_nginx_holds_what_routes_ask_for() -> None:
 
 
 def test_the_plan_that_is_shown_is_printed_so() -> None:
-    (shown,) = re.findall(r"\$ figway rollback --all --plan\n(.*?)```", PAGE, re.DOTALL)
+    (shown,) = re.findall(r"\$ figway rollback --plan\n(.*?)```", PAGE, re.DOTALL)
 
     def load(name: str, *rps: float, capacity: float | None = None) -> dict[str, object]:
         keys = ("rps_before", "rps_after", "peak_before", "peak_after")

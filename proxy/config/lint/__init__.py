@@ -72,7 +72,7 @@ def lint_plan(file: RouteFile, text: bytes, name: str, overload: str) -> tuple[F
         "CAP001",
         ("upstreams", file.legacy.name),
         f"a rollback of everything now would be too much: {overload}",
-        "see figway rollback --all --plan; keep legacy warm, or roll back group by group",
+        "see figway rollback --plan; keep legacy warm, or roll back group by group",
     )
     return (found,)
 

@@ -97,6 +97,8 @@ def test_what_cannot_be_revoked_is_refused_with_the_reason() -> None:
 def test_a_token_cannot_expire_in_the_past() -> None:
     with pytest.raises(TokenError, match="in the future"):
         made(expires=NOW)
+    with pytest.raises(TokenError, match="within 100 years"):
+        made(expires=NOW + 999_999 * 7 * 86_400)
 
 
 def test_the_file_holds_hashes_only_and_reads_back_the_same(tmp_path: Path) -> None:

@@ -129,3 +129,36 @@ def test_json_stays_one_value_on_stdout(capsys: pytest.CaptureFixture[str]) -> N
     out, err = capsys.readouterr()
     assert json.loads(out)["workers"] == DONE["workers"]
     assert "MORE THAN IT BEARS" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "scope"),
+    [
+        pytest.param([], "all", id="everything, where nothing is named"),
+        pytest.param(["--all"], "all", id="everything"),
+        pytest.param(["--route", "a b"], "route%3Aa%20b", id="a route"),
+    ],
+)
+def test_what_only_looks_needs_neither_scope_nor_reason(
+    words: list[str],
+    scope: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    asked: list[object] = []
+
+    def ask(_: object, *call: object) -> object:
+        asked.append(call)
+        return {**PLAN, "scope": "all", "seconds": 0}
+
+    monkeypatch.setattr("proxy.cli.client.ask", ask)
+    assert main(["rollback", *words, "--plan"]) == 1
+    assert asked == [("GET", f"/api/v1/plan?scope={scope}")]
+    assert "MORE THAN IT BEARS" in capsys.readouterr().out
+
+
+def test_what_acts_needs_a_scope(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["rollback", "--reason", "r"])
+    assert ended.value.code == 2
+    assert "--all --group --route is required" in capsys.readouterr().err

@@ -203,6 +203,21 @@ def test_a_line_put_behind_the_last_one_is_found_and_stays_found(path: Path) -> 
     ]
 
 
+@pytest.mark.parametrize("left", [0, 1], ids=["no line", "the first line"])
+def test_a_running_figway_knows_its_newest_line_whatever_is_done_to_head_and_file(
+    path: Path, left: int
+) -> None:
+    audit = Audit(path)
+    audit.append(entry("one"))
+    assert verify_all(path, lambda: audit.last).findings == ()
+    kept = path.read_bytes().splitlines(keepends=True)[:left]
+    path.write_bytes(b"".join(kept))
+    (path.parent / HEAD).unlink()
+    assert verify_all(path).findings == ()
+    (finding,) = verify_all(path, lambda: audit.last).findings
+    assert finding.what.endswith("cut off: the running figway knows of 2")
+
+
 @pytest.mark.parametrize("written", [True, False], ids=["after the line", "before the line"])
 def test_a_crash_beside_the_head_is_no_finding(path: Path, written: bool) -> None:
     audit = Audit(path)

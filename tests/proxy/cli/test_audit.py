@@ -1,0 +1,82 @@
+"""figway audit on files, without a running figway."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from proxy.cli.main import main
+from proxy.supervision.audit import Actor, Audit, Entry
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "audit.jsonl"
+    entry = Entry(
+        phase="done",
+        action="rollback",
+        scope="all",
+        actor=Actor(who="ann", via="api"),
+        reason="error rate",
+        before="not rolled back",
+        after="rolled back by command",
+        revision=7,
+    )
+    audit = Audit(path)
+    for _ in range(3):
+        audit.append(entry)
+    return path
+
+
+@pytest.mark.parametrize("name", [".", "audit.jsonl"], ids=["the folder", "the file"])
+def test_lines_cut_off_at_the_end_are_found_however_the_files_are_named(
+    file: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["audit", "--verify", str(file.parent / name)]) == 0
+    lines = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(b"".join(lines[:-1]))
+    capsys.readouterr()
+    assert main(["audit", "--verify", str(file.parent / name)]) == 1
+    assert "line 4 is cut off: " in capsys.readouterr().out
+
+
+def test_a_folder_that_lost_its_files_is_not_sound(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.unlink()
+    assert main(["audit", "--verify", str(file.parent)]) == 1
+    out = capsys.readouterr().out
+    assert "lines 1 to 4 are cut off" in out
+    assert out.endswith("NOT sound: 1 finding in no lines\n")
+
+
+def test_a_folder_that_never_had_an_audit_cannot_be_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["audit", "--verify", str(tmp_path)]) == 2
+    assert "no file of an audit is there" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("since", "lines"),
+    [
+        pytest.param("1h", 4, id="a span"),
+        pytest.param("999999w", 4, id="a span longer than calendars"),
+        pytest.param("0001-01-01", 4, id="the first day of calendars"),
+        pytest.param("2999-01-01", 0, id="a day"),
+        pytest.param("2999-01-01T00:00:00+05:00", 0, id="a time with its offset"),
+    ],
+)
+def test_only_what_came_since_is_shown(
+    file: Path, since: str, lines: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["audit", str(file), "--since", since]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == lines
+
+
+def test_what_is_no_time_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["audit", "--since", "yesterday"])
+    assert ended.value.code == 2
+    assert "a span back such as 24h, or an ISO 8601 time: 'yesterday'" in capsys.readouterr().err
