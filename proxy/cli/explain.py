@@ -105,7 +105,10 @@ def _offline(args: argparse.Namespace) -> tuple[str, Any]:
         )
     except ValueError as error:
         raise Failure(REFUSED, str(error)) from None
-    explanation = explain(table, said.snapshot, facts, said.origins)
+    nowhere = "nowhere: no flags were read, --flags names a file of them"
+    if args.flags:
+        nowhere = f"nowhere: {Path(args.flags).name} does not speak of it"
+    explanation = explain(table, said.snapshot, facts, said.origins, nowhere)
     return render(explanation), json.loads(json.dumps(asdict(explanation)))
 
 

@@ -102,10 +102,12 @@ def explain(
     flags: FlagSnapshot,
     facts: RequestFacts,
     sources: Mapping[str, str] = _NO_SOURCES,
+    nowhere: str = "",
 ) -> Explanation:
     """Decide as traffic does, and tell how it came to that.
 
-    `sources` say by scope in words where a flag or a rollback came from.
+    `sources` say by scope in words where a flag or a rollback came from; `nowhere` is what is said
+    of a flag that none of them speaks of.
     """
     decision = decide(table, flags, facts)
     path = matching_view(facts.path)
@@ -128,7 +130,7 @@ def explain(
         steps=tuple(chain.steps(ambiguous)),
         bucketing=bucketing,
         rule=rule,
-        flag_source=sources.get(compiled.scope, "") if rule or bucketing else "",
+        flag_source=sources.get(compiled.scope, nowhere) if rule or bucketing else "",
         route=decision.route.id,
         stage=decision.route.stage,
         group=decision.route.group,

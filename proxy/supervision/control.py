@@ -24,6 +24,9 @@ from proxy.supervision.rollbacks import Rollbacks
 from proxy.supervision.shadow_switch import ShadowSwitch
 from proxy.supervision.switches import Switches
 
+# Of a flag that a running figway has not heard of, for `figway explain`.
+_NOWHERE = "nowhere: no source of flags speaks of it"
+
 
 class Control:
     """One state of routes, flags and rollbacks. Each verb has its own object."""
@@ -114,7 +117,7 @@ class Control:
 
     def explain(self, facts: RequestFacts) -> Explanation:
         """Why this request goes where it goes, now."""
-        return explain(self.files.loaded.table, self.flags, facts, self.origins())
+        return explain(self.files.loaded.table, self.flags, facts, self.origins(), _NOWHERE)
 
     def origins(self) -> Mapping[str, str]:
         """Who says each flag and holds each rollback, by scope and "rollback SCOPE"."""

@@ -47,6 +47,23 @@ def test_it_names_the_line_that_decided(
 
 
 @pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        pytest.param([], "from nowhere: no flags were read, --flags names a file", id="no file"),
+        pytest.param(
+            ["--flags", "flags.yaml"], "from nowhere: flags.yaml does not speak of it", id="a file"
+        ),
+    ],
+)
+def test_it_says_why_there_is_no_flag(
+    folder: Path, flags: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "flags.yaml").write_text("rollback: false\n")
+    assert main([*ASK, *flags]) == 0
+    assert words in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
     ("flags", "message"),
     [
         pytest.param("groups: [purchase]\n", "flags.yaml:1", id="a mistake"),
