@@ -43,7 +43,7 @@ def _things_to_try(fleet: Fleet, session: Session) -> str:
     seconds = f"{session.outage_seconds:.0f}"
     return f"""
 The shop is open, three times: {" ".join(port.url for port in ports.fronts)}
-Admin and console:             {" ".join(port.url for port in ports.admins)}
+Admin listeners:               {" ".join(port.url for port in ports.admins)}
 Unleash:                       {fleet.unleash.url}   (user admin, password {fleet.unleash.password})
 Logs, routes, flags, state:    {folder}/
 

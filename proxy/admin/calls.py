@@ -298,6 +298,8 @@ CALLS = (
         body=ShadowSwitchRequest,
         example=_WHY,
         result=Change,
+        errors=_STALE,
+        if_match=True,
     ),
     Call(
         name="shadow/resume",
@@ -305,6 +307,7 @@ CALLS = (
         body=ShadowSwitchRequest,
         example=_WHY,
         result=Change,
-        errors=_PAUSE,
+        errors=_PAUSE | _STALE,
+        if_match=True,
     ),
 )

@@ -153,9 +153,9 @@ class Guard:
                 raise AdminError(
                     403, f"the Origin {origin[:100]!r} is another site: use the figway command"
                 )
-        if headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
+        if not {"none", "same-origin"}.issuperset(headers.getall("Sec-Fetch-Site", [])):
             raise AdminError(403, "requests from other sites are refused: use the figway command")
-        if headers.get("Sec-Fetch-Mode") == "no-cors":
+        if "no-cors" in headers.getall("Sec-Fetch-Mode", []):
             raise AdminError(403, "no-cors requests are refused: use the figway command")
 
     # Who.

@@ -11,7 +11,18 @@ from pydantic import Field, StringConstraints
 
 from proxy.admin.answer import answer
 from proxy.admin.body import read, typed
-from proxy.admin.fields import PATIENCE, Name, Reason, Ticket, Wait, Who, acting, refusal, tag
+from proxy.admin.fields import (
+    PATIENCE,
+    Name,
+    Reason,
+    Ticket,
+    Wait,
+    Who,
+    acting,
+    refusal,
+    seen_revision,
+    tag,
+)
 from proxy.admin.problem import AdminError
 from proxy.admin.query import query
 from proxy.supervision.change import Refused
@@ -162,10 +173,13 @@ class ShadowApi:
     async def pause(self, request: web.Request) -> web.Response:
         """POST /api/v1/shadow/pause."""
         asked = await read(request, _SWITCH)
-        done = await self._switch.pause(
-            actor=acting(request, asked.actor, asked.ticket),
-            reason=asked.reason,
-            patience=float(asked.wait_seconds),
+        done = await _done(
+            self._switch.pause(
+                actor=acting(request, asked.actor, asked.ticket),
+                reason=asked.reason,
+                patience=float(asked.wait_seconds),
+                seen=seen_revision(request),
+            )
         )
         return answer(asdict(done), tag(done.revision))
 
@@ -177,6 +191,7 @@ class ShadowApi:
                 actor=acting(request, asked.actor, asked.ticket),
                 reason=asked.reason,
                 patience=float(asked.wait_seconds),
+                seen=seen_revision(request),
             )
         )
         return answer(asdict(done), tag(done.revision))

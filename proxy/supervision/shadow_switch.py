@@ -66,8 +66,11 @@ class ShadowSwitch:
             )
         return tuple(views)
 
-    async def pause(self, *, actor: Actor, reason: str, patience: float) -> Change:
-        """Stop every copy. Nothing can refuse it."""
+    async def pause(
+        self, *, actor: Actor, reason: str, patience: float, seen: int | None = None
+    ) -> Change:
+        """Stop every copy. Raises Refused for nothing but a change since the revision `seen`."""
+        self._publisher.check_seen(seen)
         before = self._state()
         self._pauses += 1
         already = self._switches.pause
@@ -92,8 +95,14 @@ class ShadowSwitch:
             warnings=tuple(warnings),
         )
 
-    async def resume(self, *, actor: Actor, reason: str, patience: float) -> Change:
-        """Let copies be sent again. Raises Refused when that cannot be kept on disk."""
+    async def resume(
+        self, *, actor: Actor, reason: str, patience: float, seen: int | None = None
+    ) -> Change:
+        """Let copies be sent again. Raises Refused when that cannot be kept on disk.
+
+        Also when something was changed since the revision `seen`, if one is named.
+        """
+        self._publisher.check_seen(seen)
         before = self._state()
         if self._switches.pause is None:
             confirmed = await self._publisher.confirmed(self._publisher.publish(), patience)
@@ -101,6 +110,8 @@ class ShadowSwitch:
         await self._journal.announce(
             "shadow_resume", SCOPE, actor, reason, before, revision=self._publisher.revision
         )
+        # The disk took its time: somebody else may have been quicker.
+        self._publisher.check_seen(seen)
         pauses = self._pauses
         if not await self._journal.keep_pause(patience, None):
             # The disk may get to it later: what it gets last is the pause that still holds.

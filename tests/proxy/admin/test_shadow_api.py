@@ -132,11 +132,13 @@ async def test_pause_and_resume_say_who_and_why(
     client: TestClient[web.Request, web.Application], fake: Fake, call: str
 ) -> None:
     body = {"reason": "load test", "actor": "ann", "wait_seconds": 2}
-    response = await client.post(f"/api/v1/shadow/{call}", json=body)
+    headers = {"If-Match": '"5"'}
+    response = await client.post(f"/api/v1/shadow/{call}", json=body, headers=headers)
     assert response.status == 200
     assert (await response.json())["revision"] == 5
     actor = Actor(who="ann", via="api", credential="admin-token")
-    assert fake.calls == [(call, (), {"actor": actor, "reason": "load test", "patience": 2.0})]
+    said = {"actor": actor, "reason": "load test", "patience": 2.0, "seen": 5}
+    assert fake.calls == [(call, (), said)]
 
 
 async def test_a_pause_needs_no_reason(

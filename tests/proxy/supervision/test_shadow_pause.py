@@ -55,17 +55,17 @@ class _Prompt(Publisher):
     desk: Desk
 
     def __init__(self, desk: Desk) -> None:
-        self.revision = 1
+        self.revision = self.changed_revision = 2
         self.desk = desk
 
     def publish(
         self, file: RouteFile | None = None, unhealthy: tuple[str, ...] | None = None
     ) -> Publication:
         self.desk.published.append(self.desk.switches.snapshot(1).shadow_paused)
-        return Publication(1, (), has_routes=False)
+        return Publication(2, (), has_routes=False)
 
     async def confirmed(self, publication: Publication, patience: float = 5.0) -> Acknowledgement:
-        return Acknowledgement(revision=1, ms=0.0, workers=(), missing=())
+        return Acknowledgement(revision=2, ms=0.0, workers=(), missing=())
 
 
 @dataclass
@@ -220,6 +220,18 @@ async def test_a_pause_that_comes_during_a_resume_is_not_swept_away(desk: Desk) 
     assert refused.value.kind is Refusal.CONFLICT
     assert desk.switches.snapshot(1).shadow_paused
     assert desk.kept() is not None
+
+
+async def test_neither_pause_nor_resume_overtakes_what_was_changed_since(desk: Desk) -> None:
+    switch = desk.switch()
+    now = (await switch.pause(actor=WHO, reason="x", patience=5.0)).revision
+    for change in (switch.pause, switch.resume):
+        with pytest.raises(Refused, match="changed since revision 1:") as refused:
+            await change(actor=WHO, reason="x", patience=5.0, seen=1)
+        assert refused.value.kind is Refusal.STALE
+    assert desk.switches.snapshot(1).shadow_paused
+    await switch.resume(actor=WHO, reason="x", patience=5.0, seen=now)
+    assert not desk.switches.snapshot(1).shadow_paused
 
 
 async def test_the_kill_switch_of_the_file_is_told_and_outlives_a_resume(desk: Desk) -> None:
