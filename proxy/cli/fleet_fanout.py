@@ -43,13 +43,19 @@ def change(args: argparse.Namespace, path: str, body: dict[str, object]) -> Any:
         if not known:
             raise
         return _without_the_first(args, path, body, known, failure)
-    asked = {_address(args)}
-    if answer["fleet"]["state"] != "unreachable":
-        unheard = answer["fleet"]["peers"]
-        return answer if not unheard else _with_the_unheard(args, path, body, answer, unheard)
-    return _joined(
-        answer, _ask_all(args, path, body, _known(args, answer["fleet"]["peers"]), asked)
-    )
+    asked, peers = {_address(args)}, answer["fleet"]["peers"]
+    match answer["fleet"]["state"]:
+        case "unreachable":
+            known = _known(args, peers)
+        case "alone" | "apart":
+            # There is no store, so what is named is all that there is.
+            known = _named(peers)
+            if not set(known) - asked:
+                return answer
+        case _:
+            return _with_the_unheard(args, path, body, answer, peers) if peers else answer
+    own = _in_its_own_words(answer, _address(args), answer["applied_ms"])
+    return _joined(own, _ask_all(args, path, body, known, asked))
 
 
 def _without_the_first(
@@ -64,8 +70,9 @@ def _without_the_first(
     whole = next((each for each in answers.values() if isinstance(each, dict)), None)
     if whole is None:
         raise failure
-    word = {"replica": _address(args), "boot": "", "state": "unreachable", "detail": str(failure)}
-    return _joined({**whole, "replicas": [{**word, "ms": 0.0, "applied_ms": 0.0}]}, answers)
+    nothing = {"changed": False, "still_held": [], "warnings": []}
+    first = {**whole, **nothing, "replicas": [_silent(_address(args), failure)]}
+    return _joined(first, answers)
 
 
 def _with_the_unheard(
@@ -129,12 +136,16 @@ def _ask(
     except Failure as failure:
         return failure
     asked_ms = round((time.perf_counter() - began) * 1000, 3)
-    if "replicas" not in answer:
-        # A figway of before there were fleets: its workers' word is that of the replica.
-        state = "unconfirmed" if answer["unconfirmed"] else "applied"
-        word = {"replica": peer, "boot": "", "state": state, "ms": asked_ms, "applied_ms": 0.0}
-        answer = {**answer, "replicas": [word]}
-    return {**_whole(answer), "asked_ms": asked_ms}
+    return {**_in_its_own_words(_whole(answer), peer, asked_ms), "asked_ms": asked_ms}
+
+
+def _in_its_own_words(answer: dict[str, Any], where: str, ms: float) -> dict[str, Any]:
+    """The answer of one that speaks of no replicas: its workers' word is that of the replica."""
+    if answer["replicas"]:
+        return answer
+    state = "unconfirmed" if answer["unconfirmed"] else "applied"
+    word = {"replica": where, "boot": "", "state": state, "ms": ms, "applied_ms": 0.0}
+    return {**answer, "replicas": [word]}
 
 
 def _whole(answer: dict[str, Any]) -> dict[str, Any]:
@@ -143,29 +154,42 @@ def _whole(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def _joined(answer: dict[str, Any], answers: dict[str, Any]) -> dict[str, Any]:
-    """One answer of many: who confirmed anywhere has confirmed."""
+    """One answer of many: who confirmed anywhere has confirmed, what holds anywhere holds."""
     words = {_key(word): word for word in answer["replicas"]}
+    changed, held = bool(answer["changed"]), list(answer["still_held"])
+    warnings = list(answer["warnings"])
+    # One that is known by two addresses is heard once.
+    spoken = {_key(word) for word in answer["replicas"]}
     for peer, each in answers.items():
         if isinstance(each, Failure):
-            state = "refused" if each.answer else "unreachable"
-            words[peer] = {
-                "replica": peer,
-                "boot": "",
-                "state": state,
-                "ms": 0.0,
-                "applied_ms": 0.0,
-                "detail": str(each),
-            }
+            words[peer] = _silent(peer, each)
             continue
+        # With a store that works it speaks for all, else of itself.
+        itself = each["fleet"]["state"] in ("unreachable", "apart", "alone")
+        name, key = (
+            (each["replicas"][0]["replica"], _key(each["replicas"][0])) if itself else (peer, peer)
+        )
+        if key not in spoken:
+            spoken.add(key)
+            changed = changed or each["changed"]
+            held += (f"{source} on {name}" for source in each["still_held"])
+            warnings += (f"{name}: {text}" for text in each["warnings"] if text not in warnings)
         for word in each["replicas"]:
             # Its own word comes by this command's clock; others' by that of the peer.
-            own = each["fleet"]["state"] == "unreachable"
-            told = {**word, "ms": each["asked_ms"]} if own else word
+            told = {**word, "ms": each["asked_ms"]} if itself else word
             before = words.get(_key(word))
             if before is None or (before["state"] != "applied" and told["state"] == "applied"):
                 words[_key(word)] = told
     replicas = sorted(words.values(), key=lambda word: (word["replica"], word["boot"]))
-    return {**answer, "replicas": replicas}
+    said = {"changed": changed, "still_held": held, "warnings": warnings}
+    return {**answer, **said, "replicas": replicas}
+
+
+def _silent(peer: str, failure: Failure) -> dict[str, Any]:
+    """The word of a replica that did not answer, or refused."""
+    state = "refused" if failure.answer else "unreachable"
+    word = {"replica": peer, "boot": "", "state": state, "detail": str(failure)}
+    return {**word, "ms": 0.0, "applied_ms": 0.0}
 
 
 def _key(word: dict[str, Any]) -> str:
@@ -174,9 +198,14 @@ def _key(word: dict[str, Any]) -> str:
 
 def _known(args: argparse.Namespace, told: Iterable[str]) -> tuple[str, ...]:
     """Every peer there is to ask, each once."""
+    return _named((*told, *_kept(client.state_directory(args))))
+
+
+def _named(told: Iterable[str]) -> tuple[str, ...]:
+    """The peers that the environment names, and those that were told of, each once."""
     configured = os.environ.get("FIGWAY_PEERS", "").split(",")
-    every = (*configured, *told, *_kept(client.state_directory(args)))
-    return tuple(dict.fromkeys(peer.strip().rstrip("/") for peer in every if peer.strip()))
+    every = (peer.strip().rstrip("/") for peer in (*configured, *told))
+    return tuple(dict.fromkeys(peer for peer in every if peer))
 
 
 def _kept(state_dir: Path) -> tuple[str, ...]:

@@ -32,13 +32,14 @@ EVENTS = (
 class Fleet:
     """Replicas by number, from 1. All know one admin token, each other, Redis, and Unleash if any.
 
-    Each has a folder of its own; routes.yaml and flags.yaml are copies of the shop's.
+    Each has a folder of its own; routes.yaml and flags.yaml are copies of the shop's. Without Redis
+    they know each other by their addresses.
     """
 
     def __init__(
         self,
         shop: Shop,
-        redis: RedisServer | Sentinels,
+        redis: RedisServer | Sentinels | None,
         unleash: Unleash | None = None,
         *,
         size: int = 3,
@@ -104,7 +105,7 @@ class Fleet:
         others = [self.admin_url(n) for n in self._admins if n != number and n <= self.size]
         told = {
             "FIGWAY_REPLICA": f"replica-{number}",
-            "FIGWAY_REDIS_URL": self.redis.url,
+            "FIGWAY_REDIS_URL": self.redis.url if self.redis else "",
             "FIGWAY_PEERS": ",".join(others),
         }
         if self.unleash is not None:

@@ -30,6 +30,10 @@ class Replica:
     status: int = 200
     # Others that it tells of, as one with a store that works does.
     others: list[str] = field(default_factory=list)
+    # What still holds the scope there, and what it warns of.
+    held: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    changed: bool = True
     asked: list[dict[str, Any]] = field(default_factory=list)
 
     def __enter__(self) -> Self:
@@ -79,9 +83,9 @@ class Replica:
             "workers": [{"worker": 1, "pid": 7, "ms": 1.0}],
             "unconfirmed": [],
             "holds": [],
-            "changed": True,
-            "still_held": [],
-            "warnings": [],
+            "changed": self.changed,
+            "still_held": self.held,
+            "warnings": self.warnings,
             "replicas": [
                 {"replica": name, "boot": f"boot-{name}", "state": state, "ms": 2, "applied_ms": 1}
                 for name, state in words
@@ -290,3 +294,54 @@ def test_a_replica_that_is_silent_in_the_store_and_takes_connections_is_not_take
         url = f"http://127.0.0.1:{hanging.getsockname()[1]}"
         assert roll_back(start("a", state="shared", peers=[url]).url, "--json") == 1
     assert words(capsys.readouterr().out) == {"a": "applied", url: "unreachable"}
+
+
+def test_replicas_without_any_store_are_asked_by_their_addresses(
+    start: Callable[..., Replica],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    # Those that a store told of once are no replicas of today.
+    (tmp_path / "peers.json").write_text(json.dumps({"peers": [dead()]}))
+    other = start("b", state="apart")
+    first = start("a", state="apart", peers=[other.url])
+    assert roll_back(first.url, "--json") == 0
+    assert words(capsys.readouterr().out) == dict.fromkeys("ab", "applied")
+    # Known to the command alone, and one of them by its other address.
+    first.peers = []
+    monkeypatch.setenv("FIGWAY_PEERS", f"{other.url}, {first.url.replace('127.0.0.1', '127.1')}")
+    assert roll_back(first.url, "--json") == 0
+    assert words(capsys.readouterr().out) == dict.fromkeys("ab", "applied")
+    # It is by itself, and so it is named by its address.
+    monkeypatch.setenv("FIGWAY_PEERS", other.url)
+    monkeypatch.setattr(Replica, "answer", by_itself)
+    assert roll_back(first.url, "--json") == 0
+    assert words(capsys.readouterr().out) == dict.fromkeys((first.url, other.url), "applied")
+    monkeypatch.setenv("FIGWAY_PEERS", first.url)
+    assert roll_back(first.url) == 0
+    assert "rolled back route:a: 1 worker confirmed" in capsys.readouterr().out
+
+
+def by_itself(replica: Replica, answer: Callable[[Replica], Any] = Replica.answer) -> Any:
+    return {**answer(replica), "replicas": [], "fleet": {"state": "alone", "peers": []}}
+
+
+@pytest.mark.parametrize("state", ["unreachable", "apart"])
+def test_what_still_holds_on_a_peer_is_told_and_the_exit_code_says_so(
+    start: Callable[..., Replica], capsys: pytest.CaptureFixture[str], state: str
+) -> None:
+    warned = ["it could not be kept on disk"]
+    other = start("b", state=state, held=["sentinel"], warnings=warned)
+    first = start("a", state=state, peers=[other.url], changed=False)
+    command = ["resume", "--all", "--reason", "over", "--admin", first.url]
+    assert main(command) == 1
+    out = capsys.readouterr().out
+    assert out.startswith("all is still rolled back")
+    assert "warning: b: it could not be kept on disk" in out
+    other.held = []
+    assert main(command) == 0
+    assert capsys.readouterr().out.startswith("resumed all"), "it was held on the other"
+    first.held = ["flag"]
+    assert main([*command, "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["still_held"] == ["flag"]
