@@ -147,7 +147,7 @@ class Rollbacks:
         lifted = switches.latch.resume(mark, standing=standing).lifted
         if not lifted and not self._held_elsewhere(scope):
             confirmed = await self._publisher.confirmed(self._publisher.publish(), patience)
-            held = switches.held_by(scope)
+            held = self._still_held(scope)
             fleet = self._reached(confirmed)
             return change(confirmed, switches.holds, changed=False, still_held=held, fleet=fleet)
         self._check_cooldown(lifted, force=force)
@@ -212,7 +212,7 @@ class Rollbacks:
         return change(
             confirmed,
             switches.holds,
-            still_held=(*switches.held_by(scope), *elsewhere),
+            still_held=(*self._still_held(scope), *elsewhere),
             warnings=tuple(_spread_warning(fleet)),
             fleet=fleet,
         )
@@ -220,6 +220,20 @@ class Rollbacks:
     def _reached(self, confirmed: Acknowledgement) -> Spread:
         """How far a change got that no store was told of."""
         return self.reach(confirmed) if self.fleet is None else LOCAL
+
+    def _still_held(self, scope: str) -> tuple[str, ...]:
+        """What keeps a scope on legacy: "flag", or of what it is a part of "command of all"."""
+        held = list(self._switches.held_by(scope))
+        for wider in self._around(scope):
+            held += [f"{source} of {wider}" for source in self._switches.held_by(wider)]
+        return tuple(held)
+
+    def _around(self, scope: str) -> tuple[str, ...]:
+        """The wider scopes that a scope is a part of."""
+        if scope == ALL:
+            return ()
+        route = next((r for r in self._file().routes if r.id == route_of(scope)), None)
+        return (group_scope(route.group), ALL) if route and route.group else (ALL,)
 
     def _held_elsewhere(self, scope: str) -> tuple[str, ...]:
         """What holds a scope on other replicas and not here: "signal on shop-2"."""
