@@ -7,7 +7,7 @@ refused as older, until an operator accepts one, which begins the next epoch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
@@ -16,7 +16,14 @@ from typing import Final
 from flags.provider import NOTHING_SAID, Flag, FlagState, hold_missing
 from flags.scope import ALL, group_scope, route_scope
 from flags.unleash.features import Features, FeaturesError, read_features
-from flags.unleash.flag_state import Complaint, flag_state, our_flags
+from flags.unleash.flag_state import (
+    KILL_SWITCH,
+    Complaint,
+    flag_name,
+    flag_state,
+    our_flags,
+    rollback_name,
+)
 
 # Unleash's revision is the id of an event. A dashboard reads both numbers out of ours, and a
 # double holds it for nine thousand epochs.
@@ -30,6 +37,8 @@ class Names:
 
     groups: tuple[str, ...] = ()
     routes: tuple[str, ...] = ()
+    # Route and group, of routes that go where their group goes.
+    members: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,9 +124,27 @@ def read(text: str, features: Features, names: Names, *, revision: int, before: 
     """What an answer says of these names; what it is silent about stays as it was `before`."""
     said = flag_state(features, names.groups, names.routes, revision=revision)
     state, silent = hold_missing(_only(before, names), said.state)
-    return Held(
-        text=text, features=features, state=state, silent=silent, complaints=said.complaints
-    )
+    complaints = (*said.complaints, *_without_effect(features, names))
+    return Held(text=text, features=features, state=state, silent=silent, complaints=complaints)
+
+
+def _without_effect(features: Features, names: Names) -> Iterator[Complaint]:
+    """Flags that look like ours and move nothing."""
+    scopes = {*map(group_scope, names.groups), *map(route_scope, names.routes)}
+    known = {rollback_name(ALL), *map(rollback_name, scopes), *map(flag_name, scopes)}
+    for flag in sorted(our_flags(features) - known):
+        # The others may be of another figway; that a switch kills nothing is found out too late.
+        if flag.startswith(f"{KILL_SWITCH}-"):
+            name = flag.removeprefix(f"{KILL_SWITCH}-")
+            message = f"has no effect: there is no group or route {name} in routes.yaml"
+            yield Complaint(flag=flag, message=message)
+    for route, group in names.members:
+        flag = flag_name(route_scope(route))
+        if flag in features.rules and route not in names.groups:
+            message = (
+                f"has no effect: route {route} goes where {flag_name(group_scope(group))} says"
+            )
+            yield Complaint(flag=flag, message=message)
 
 
 def read_again(held: Held, names: Names) -> Held:

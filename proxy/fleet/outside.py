@@ -153,6 +153,7 @@ class Outside:
         return Names(
             groups=tuple(group.name for group in file.groups),
             routes=tuple(route.id for route in file.routes),
+            members=tuple((route.id, route.group) for route in file.routes if route.group),
         )
 
     # Up and down.

@@ -176,6 +176,24 @@ def test_other_names_are_read_out_of_what_is_held() -> None:
     assert again.state.revision == held.state.revision
 
 
+def test_flags_that_move_nothing_are_told_of() -> None:
+    names = Names(groups=("purchase",), routes=("a", "cart"), members=(("cart", "purchase"),))
+    flags = ("figway-a", "figway-purchase", "figway-cart", "figway-other", "figway-rollback")
+    switches = ("figway-rollback-purchase", "figway-rollback-cart", "figway-rollback-purchse")
+    text = answer(7, *(feature(name, 5) for name in (*flags, *switches)))
+    judged = judge(None, text, names)
+    assert judged.held is not None
+    assert [
+        (each.flag, each.message) for each in judged.held.complaints if "no effect" in each.message
+    ] == [
+        (
+            "figway-rollback-purchse",
+            "has no effect: there is no group or route purchse in routes.yaml",
+        ),
+        ("figway-cart", "has no effect: route cart goes where figway-purchase says"),
+    ]
+
+
 _FLAGS = st.dictionaries(st.sampled_from(OURS), st.integers(0, 100))
 _STEPS = st.lists(st.tuples(st.integers(0, 12), _FLAGS, st.booleans()), max_size=12)
 
