@@ -101,6 +101,19 @@ class Latch:
     shared: SharedState = NOTHING_SHARED
     # The newest revision at which a scope was resumed.
     resumed: Mapping[str, int] = field(default_factory=_no_resumes)
+    # Sources of flags that this process does not listen to: they cannot say off any more. Not kept.
+    absent: frozenset[str] = frozenset()
+
+    def ends_by_resume(self, hold: Hold) -> bool:
+        """Whether a resume may lift it: not what a flag holds that can still be turned off."""
+        return hold.source is not Source.FLAG or hold.origin in self.absent
+
+    def how_to_lift(self, hold: Hold) -> str:
+        """What an operator has to do so that a hold ends."""
+        if hold.source is Source.FLAG and self.ends_by_resume(hold):
+            resume = f"figway resume {as_option(hold.scope)}"
+            return f"{resume} ({hold.origin}, which began it, says no flags here any more)"
+        return hold.how_to_lift()
 
     @property
     def holds(self) -> tuple[Hold, ...]:
@@ -198,8 +211,8 @@ class Latch:
 
         A resume lifts what signals, the sentinel and the latch itself hold here, if it is newer.
         `standing` are the (scope, source) that still ask for their rollback right now, such as a
-        sentinel file that is still there: lifting those would only last until the next look. Flags
-        are never lifted here.
+        sentinel file that is still there: lifting those would only last until the next look. Of
+        flags only those are lifted whose source is absent.
         """
         resumed = dict(self.resumed)
         for scope, mark in said.marks.items():
@@ -208,7 +221,12 @@ class Latch:
         kept = []
         for hold in self.local:
             off = resumed.get(hold.scope, -1)
-            if hold.source is Source.FLAG or hold.revision >= off:
+            if hold.source is Source.FLAG:
+                # What was resumed while its source still spoke has not ended it.
+                now = off > max(self.resumed.get(hold.scope, -1), int(hold.since * 1_000_000))
+                if not (now and self.ends_by_resume(hold)):
+                    kept.append(hold)
+            elif hold.revision >= off:
                 kept.append(hold)
             elif (hold.scope, hold.source) in standing:
                 kept.append(replace(hold, revision=off))
@@ -222,7 +240,7 @@ class Latch:
     def resume(self, mark: Mark, *, standing: Collection[tuple[str, Source]] = ()) -> Resumed:
         """Lift what a resume, which is a mark that is off, may lift in its scope.
 
-        Every remaining hold says how it ends (`Hold.how_to_lift`).
+        Every remaining hold says how it ends (`how_to_lift`).
         """
         checked_scope(mark.scope)
         said = SharedState(revision=mark.revision, marks=MappingProxyType({mark.scope: mark}))

@@ -107,7 +107,7 @@ class Files:
             workers=confirmed.workers,
             unconfirmed=confirmed.missing,
             files=(route_outcome, flag_outcome),
-            warnings=self._switches.file.warnings(self.loaded.file),
+            warnings=self._switches.warnings(self.loaded.file),
         )
 
     async def reload_routes(
@@ -190,7 +190,7 @@ class Files:
             self._log.warning("rollback_flag_changed", before=before, after=after)
         moved, self._moved = self._moved, ()
         await self._journal.write_moves(moved, "flag", actor, "the flag file changed", confirmed)
-        for warning in self._switches.file.warnings(self.loaded.file):
+        for warning in self._switches.warnings(self.loaded.file):
             self._log.warning("flag_without_effect", detail=warning)
         return outcome, confirmed
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,9 +14,11 @@ from flags.latch import Hold, Latch, Source
 from flags.latch_file import LatchFile
 from flags.layers import of_shares, overlay
 from flags.provider import NOTHING_SAID, FlagState
+from flags.scope import group_scope, route_scope
 from flags.shared import Mark, Share, SharedState
 from flags.snapshot import FlagSnapshot
 from proxy.control_plane import Provider
+from proxy.routing.route import RouteFile
 from proxy.supervision.change import HoldView
 from proxy.supervision.flag_file import FILE, FlagFile
 from proxy.supervision.shadow_pause import Pause, PauseFile
@@ -42,7 +44,7 @@ class Switches:
         # What this replica's own words are dated by; a fleet has one clock.
         self.now_us: Callable[[], int] = _own_clock
         self._latch_file = LatchFile(directory.path / LATCH, environment=environment)
-        self.latch = self._latch_file.load(now=time.time())
+        self.latch = replace(self._latch_file.load(now=time.time()), absent=_absent(provider))
         self._pause_file = PauseFile(directory.path / PAUSE)
         # Shadow traffic is paused; None: it is not.
         self.pause: Pause | None = self._pause_file.load(now=time.time())
@@ -100,11 +102,34 @@ class Switches:
     @property
     def holds(self) -> tuple[HoldView, ...]:
         """Everything that is rolled back, by what, and how it ends."""
-        return tuple(map(_view, self.latch.holds))
+        return tuple(_view(hold, self.latch) for hold in self.latch.holds)
 
     def held_by(self, scope: str) -> tuple[str, ...]:
         """The sources that hold this very scope."""
         return tuple(hold.source.value for hold in self.latch.holds if hold.scope == scope)
+
+    def warnings(self, file: RouteFile) -> tuple[str, ...]:
+        """What in the flag file has no effect, and what holds although it is silent."""
+        return (*self.file.warnings(file), *self._overruled())
+
+    def _overruled(self) -> Iterator[str]:
+        """Percentages of the flag file that the provider says otherwise."""
+        said, provided = self.file.state, self.provided
+        for scope_of, above, below in (
+            (group_scope, provided.groups, said.groups),
+            (route_scope, provided.routes, said.routes),
+        ):
+            for name, flag in below.items():
+                speaker = above.get(name)
+                if flag.basis_points is None or speaker is None or not speaker.moves_traffic:
+                    continue
+                if speaker.basis_points != flag.basis_points:
+                    points = speaker.basis_points
+                    says = "has a rule" if points is None else f"says {points / 100:g} %"
+                    yield (
+                        f"{self.file.path}:{flag.line}: {scope_of(name)}: {self.provider.value}"
+                        f" {says}, and that counts: the flag file says what it is silent about"
+                    )
 
     # The latch.
 
@@ -190,7 +215,12 @@ def _own_clock() -> int:
     return time.time_ns() // 1000
 
 
-def _view(hold: Hold) -> HoldView:
+def _absent(provider: Provider) -> frozenset[str]:
+    """The sources of flags that are not listened to; the flag file always is."""
+    return frozenset({Provider.UNLEASH.value} - {provider.value})
+
+
+def _view(hold: Hold, latch: Latch) -> HoldView:
     since = datetime.fromtimestamp(hold.since, UTC).isoformat(timespec="seconds")
     return HoldView(
         scope=hold.scope,
@@ -198,5 +228,5 @@ def _view(hold: Hold) -> HoldView:
         since=since,
         actor=hold.actor,
         reason=hold.reason,
-        lift=hold.how_to_lift(),
+        lift=latch.how_to_lift(hold),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import reduce
 
 import pytest
@@ -127,6 +128,22 @@ def test_resume_leaves_what_a_flag_started_and_says_how_that_ends() -> None:
         "set rollback to false where it was set (flags.yaml); if it is false there already, save it"
         " again: what is older than the rollback does not end it"
     )
+
+
+def test_what_a_source_began_that_is_not_listened_to_any_more_ends_with_a_new_resume() -> None:
+    held = seen(NOT_HELD.hear(said(False, 5_000_000)), True, 7, "unleash")
+    assert held.resume(off(6_000_000)).lifted == ()
+    orphan = replace(held, absent=frozenset({"unleash"}))
+    [kept] = orphan.hear(said(False, 5_000_000)).local
+    assert "figway resume --all (unleash, which began it" in orphan.how_to_lift(kept)
+    again = replace(held.resume(off(6_000_000)).latch, absent=orphan.absent)
+    assert again.hear(said(False, 6_000_000)).rollback_all, "it was resumed before"
+    assert again.hear(said(False, 6_000_001, route_scope("r"))).rollback_all, "another scope"
+    ended = again.resume(off(6_000_001))
+    assert ended.lifted == (kept,)
+    assert not ended.latch.rollback_all
+    back = replace(ended.latch, absent=frozenset())
+    assert seen(back, True, 7, "unleash").rollback_all, "it still says on"
 
 
 def test_resume_leaves_a_sentinel_that_is_still_there_and_says_to_remove_it() -> None:

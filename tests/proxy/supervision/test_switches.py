@@ -9,6 +9,11 @@ from pathlib import Path
 import pytest
 
 from flags.latch import Source
+from flags.provider import Flag, FlagState
+from flags.rule import Rule
+from proxy.control_plane import Provider
+from proxy.routing.route import Group, Match, PathKind, PathMatch, Route, RouteFile, Upstream
+from proxy.stages import Side
 from proxy.supervision.state_directory import LAST_GOOD_FLAGS, StateDirectory
 from proxy.supervision.switches import Switches
 
@@ -109,3 +114,25 @@ def test_a_rollback_of_a_clock_that_was_ahead_ends_when_its_flag_is_saved_again(
     path.write_text(content)
     assert switches.use_file(switches.file.read())
     assert not switches.snapshot(2).rollback_all
+
+
+def test_a_percentage_of_the_file_that_the_provider_says_otherwise_is_told_of(
+    path: Path, directory: StateDirectory
+) -> None:
+    switches = Switches(path, directory, provider=Provider.UNLEASH)
+    route = Route(id="r", match=Match(path=PathMatch(kind=PathKind.PREFIX, value="/")))
+    upstream = Upstream(name="legacy", side=Side.LEGACY, urls=("http://127.0.0.1:1",))
+    file = RouteFile(upstreams=(upstream,), groups=(Group(name="g"),), routes=(route,))
+    assert switches.warnings(file) == ()
+    said = {"g": Flag(basis_points=700), "r": Flag(rule=Rule(flag="figway-r"))}
+    switches.use_feed(FlagState(revision=1, groups={"g": said["g"]}), "unleash", "u")
+    assert switches.warnings(file) == (), "the same"
+    switches.use_feed(
+        FlagState(revision=2, groups={"g": Flag(basis_points=0)}, routes=said), "unleash", "u"
+    )
+    assert switches.warnings(file) == (
+        f"{path}:2: group:g: unleash says 0 %, and that counts: the flag file says what it is"
+        " silent about",
+        f"{path}:3: route:r: unleash has a rule, and that counts: the flag file says what it is"
+        " silent about",
+    )
