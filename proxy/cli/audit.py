@@ -95,8 +95,7 @@ def _listed(args: argparse.Namespace) -> dict[str, Any]:
         if args.since:
             asked["since"] = args.since.isoformat()
         query = urlencode({name: value for name, value in asked.items() if value})
-        answer: dict[str, Any] = client.ask(args, "GET", f"/api/v1/audit?{query}")
-        return answer
+        return _asked(args, f"/api/v1/audit?{query}")
     from proxy.supervision.audit_files import AuditFileError
     from proxy.supervision.audit_reading import Wanted, entries
 
@@ -109,8 +108,7 @@ def _listed(args: argparse.Namespace) -> dict[str, Any]:
 
 def _verified(args: argparse.Namespace) -> dict[str, Any]:
     if not args.files:
-        answer: dict[str, Any] = client.ask(args, "GET", "/api/v1/audit/verify")
-        return answer
+        return _asked(args, "/api/v1/audit/verify")
     from proxy.supervision import audit_head
     from proxy.supervision.audit_files import AuditFileError, verify
 
@@ -129,6 +127,15 @@ def _verified(args: argparse.Namespace) -> dict[str, Any]:
     except AuditFileError as error:
         raise Failure(UNUSABLE, str(error)) from None
     return {"sound": not verified.findings, **asdict(verified), "owed": 0}
+
+
+def _asked(args: argparse.Namespace, path: str) -> dict[str, Any]:
+    try:
+        answer: dict[str, Any] = client.ask(args, "GET", path)
+    except Failure as failure:
+        # What was not looked at was not found to be altered.
+        raise Failure(UNUSABLE, str(failure), failure.answer) from None
+    return answer
 
 
 def _folders(names: Sequence[str]) -> tuple[Path, ...]:
@@ -215,7 +222,8 @@ def _line(entry: dict[str, Any]) -> str:
     words += [str(entry[name]) for name in ("ticket", "outcome") if entry.get(name)]
     for name in ("acks", "replicas"):
         if entry.get(name):
-            words.append(f"{len(entry[name])} {'workers' if name == 'acks' else name}")
+            count, what = len(entry[name]), "worker" if name == "acks" else "replica"
+            words.append(f"{count} {what}{'' if count == 1 else 's'}")
     if entry.get("evidence"):
         said = ", ".join(f"{route} {word}" for route, word in entry["evidence"].items())
         words.append(f"evidence: {said}")

@@ -153,7 +153,8 @@ class Verifier:
                     " next one that it writes"
                 )
             else:
-                what = f"{_lines(stray.lines)} after line {self._last.seq} that figway did not seal"
+                after = f" after line {self._last.seq}" if self._last.seq else ""
+                what = f"{_lines(stray.lines)}{after} that figway did not seal"
                 self._find(stray.file, stray.first, self._last.seq, what)
         for where, anchor in self._anchors.items():
             if where in self._met or anchor.seq == 0:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from proxy.cli.main import main
+from proxy.cli.output import Failure
 from proxy.supervision.audit import Actor, Audit, Entry
 
 
@@ -22,6 +23,8 @@ def file(tmp_path: Path) -> Path:
         before="not rolled back",
         after="rolled back by command",
         revision=7,
+        acks=((1, 0.5),),
+        replicas=(("a", 1.0), ("b", 2.0)),
     )
     audit = Audit(path)
     for _ in range(3):
@@ -73,6 +76,24 @@ def test_only_what_came_since_is_shown(
 ) -> None:
     assert main(["audit", str(file), "--since", since]) == 0
     assert len(capsys.readouterr().out.splitlines()) == lines
+
+
+@pytest.mark.parametrize("words", [[], ["--verify"]], ids=["shown", "verified"])
+def test_what_cannot_be_read_is_not_called_altered(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def ask(*_: object) -> object:
+        raise Failure(1, "audit-1.jsonl.gz: cannot be read (CRC check failed)")
+
+    monkeypatch.setattr("proxy.cli.client.ask", ask)
+    assert main(["audit", *words]) == 2
+    assert "cannot be read" in capsys.readouterr().err
+
+
+def test_one_worker_is_one(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["audit", str(file)]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert [line.endswith("  1 worker  2 replicas") for line in said] == [False, True, True, True]
 
 
 def test_what_is_no_time_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
