@@ -37,6 +37,8 @@ from deploy.visitors import Assortment, send_visitors, visits
 
 # Evidence of its own: what an earlier demonstration found is not found again.
 _STATE = LOGS / "demo-shadow"
+# Flags of its own: what a tour left in flags.yaml would move requests away from the comparison.
+_FLAGS = LOGS / "demo-shadow-flags.yaml"
 _EVERY = 500
 _SETTLE_SECONDS = 0.5
 _SETTLE_LOOKS = 240
@@ -62,9 +64,10 @@ def _serve(session: Session) -> None:
     count = _requests()
     bugs = os.environ.get("FIGWAY_DEMO_BUGS", "all")
     php = find_php()
-    ports.check()
+    ports.check("make demo-shadow")
     LOGS.mkdir(exist_ok=True)
     shutil.rmtree(_STATE, ignore_errors=True)
+    _FLAGS.write_text("rollback: false\n")
     seed_shop(php)
     print(
         f"Starting the shop, the catalog with FIGWAY_DEMO_BUGS={bugs}, and Figway ...", flush=True
@@ -72,7 +75,7 @@ def _serve(session: Session) -> None:
     session.add(start_shop(php, ports.shop))
     session.add(start_catalog(ports.catalog, bugs=bugs))
     write_route_file(ports)
-    session.add(start_figway(ports, state=_STATE))
+    session.add(start_figway(ports, state=_STATE, flags=_FLAGS))
     session.wait_until_ready()
     if session.stop.asked():
         return

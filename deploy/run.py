@@ -59,7 +59,7 @@ Ctrl-C stops all of it.
 def _serve(session: Session) -> None:
     ports = Ports.from_environment()
     php = find_php()
-    ports.check()
+    ports.check("make run")
     LOGS.mkdir(exist_ok=True)
     seed_shop(php)
     print("Starting the shop, the catalog service and Figway ...", flush=True)

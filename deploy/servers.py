@@ -20,6 +20,7 @@ from deploy.service import Service
 ROOT = Path(__file__).resolve().parent.parent
 LOGS = ROOT / ".run"
 STATE = ROOT / ".figway"
+FLAGS = ROOT / "flags" / "flags.yaml"
 SHOP_DATA = ROOT / "legacy_stub" / "var"
 # The upstream addresses in routes.yaml.
 SHOP_PORT = 8081
@@ -52,9 +53,9 @@ class Ports:
             admin=port_from_environment("RUN_ADMIN_PORT", _ADMIN_PORT, "Figway's admin listener"),
         )
 
-    def check(self) -> None:
+    def check(self, command: str) -> None:
         """Raises RunError that names every port in use, and every two that are the same."""
-        check_ports((self.shop, self.catalog, self.front, self.admin), "make run")
+        check_ports((self.shop, self.catalog, self.front, self.admin), command)
 
 
 def check_ports(ports: Sequence[Port], command: str) -> None:
@@ -149,13 +150,13 @@ def start_catalog(port: Port, *, bugs: str = "") -> Service:
     )
 
 
-def start_figway(ports: Ports, *, state: Path = STATE) -> Service:
+def start_figway(ports: Ports, *, state: Path = STATE, flags: Path = FLAGS) -> Service:
     """Figway with two workers in front of both."""
     return Service(
         "Figway",
         _module("proxy")
         + _option("config", route_file(ports))
-        + _option("flags", ROOT / "flags" / "flags.yaml")
+        + _option("flags", flags)
         + _option("state-dir", state)
         + _option("listen", f"{HOST}:{ports.front.number}")
         + _option("admin", f"{HOST}:{ports.admin.number}")
