@@ -37,6 +37,9 @@ class Asker(Protocol):
     async def ask(self, what: str, params: Mapping[str, object]) -> tuple[int, object]:
         """Ask one question. Never raises."""
 
+    async def until_started(self) -> None:
+        """Wait for an observer that is starting, but not for long."""
+
 
 class EvidenceDesk:
     """Every question raises Refused, with what the observer says, when it has no good answer."""
@@ -149,6 +152,7 @@ class EvidenceDesk:
         known(route, (each.id for each in self._file().routes), "route")
 
     async def _ask(self, what: str, params: Mapping[str, object]) -> object:
+        await self._observer.until_started()
         status, answer = await self._observer.ask(what, params)
         if status == 200:
             return answer

@@ -37,6 +37,8 @@ COLLECT_PATIENCE = 1.0
 SILENT_SECONDS = 60.0
 # How long a question may take: a replay asks two upstreams.
 ASK_SECONDS = 30.0
+# How long a question waits for an observer that is starting.
+STARTING_SECONDS = 10.0
 # Beyond its drain, what an observer may take to write down what it knows.
 GRACE_SECONDS = 2.0
 _GAUGES = {metric.name for metric in OBSERVER_CATALOGUE if metric.kind is Kind.GAUGE}
@@ -218,6 +220,18 @@ class Observer:
                 pass
 
     # Asking.
+
+    async def until_started(self, seconds: float = STARTING_SECONDS) -> None:
+        """Wait, no longer than this, while the observer is starting."""
+        process = self.process
+        if process is None or process.ready.is_set():
+            return
+        ends = [asyncio.create_task(each.wait()) for each in (process.ready, process.ended)]
+        try:
+            await asyncio.wait(ends, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in ends:
+                each.cancel()
 
     async def ask(
         self, what: str, params: Mapping[str, object], *, patience: float = ASK_SECONDS

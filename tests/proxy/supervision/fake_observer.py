@@ -41,7 +41,7 @@ async def observe(fault: str, end: socket.socket, store: Path) -> None:
                 pass
             case Apply(revision=revision, routes=routes):
                 applies.append((revision, routes is not None))
-                if len(applies) == 1:
+                if len(applies) == 1 and fault != "never_ready":
                     store.touch()
                     link.send(Ready(worker=0, pid=os.getpid()))
             case Collect(id=number):

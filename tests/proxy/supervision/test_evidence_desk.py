@@ -36,11 +36,15 @@ class FakeObserver:
     status: int = 200
     body: object = field(default_factory=dict)
     asked: list[tuple[str, dict[str, object]]] = field(default_factory=list)
+    waited: int = 0
 
     async def ask(self, what: str, params: Mapping[str, object]) -> tuple[int, object]:
         # As on the link: only what JSON can say arrives.
         self.asked.append((what, json.loads(json.dumps(dict(params)))))
         return self.status, self.body
+
+    async def until_started(self) -> None:
+        self.waited += 1
 
 
 def lines(audit: Path) -> list[dict[str, object]]:
@@ -85,6 +89,8 @@ async def test_a_report_has_the_stage_that_the_file_gives(
     }
     await desk.report("page")
     assert observer.asked == [("report", {}), ("report", {"route": "page"})]
+    # One that is starting is no reason to refuse.
+    assert observer.waited == 2
 
 
 async def test_a_draft_arrives_as_it_would_stand_in_the_file(

@@ -154,6 +154,28 @@ async def test_it_is_told_every_state_and_answers(tmp_path: Path) -> None:
         )
 
 
+async def test_a_question_waits_for_one_that_is_starting(tmp_path: Path) -> None:
+    async with post(tmp_path) as place:
+        await place.observer.until_started()
+        assert (await place.observer.ask("x", {}))[0] == 503
+        place.observer.follow(state())
+        await place.until(lambda: place.observer.process is not None)
+        await place.observer.until_started()
+        assert (await place.observer.ask("x", {}))[0] == 200
+        await place.observer.until_started()
+
+
+@pytest.mark.parametrize("fault", ["never_ready", "exits_at_once"])
+async def test_one_that_does_not_start_is_not_waited_for_without_end(
+    tmp_path: Path, fault: str
+) -> None:
+    async with post(tmp_path, fault) as place:
+        place.observer.follow(state())
+        await place.until(lambda: place.observer.process is not None)
+        await place.observer.until_started(0.01 if fault == "never_ready" else 60.0)
+        assert (await place.observer.ask("x", {}))[0] == 503
+
+
 async def test_its_successor_starts_with_the_newest_whole_state(tmp_path: Path) -> None:
     async with post(tmp_path) as place:
         place.observer.follow(state())

@@ -48,6 +48,9 @@ class Observer:
         ]
         return self.status, {"routes": routes}
 
+    async def until_started(self) -> None:
+        raise AssertionError("a change of traffic does not wait for evidence")
+
 
 def desk(observer: Observer, routes: bytes = ROUTES) -> EvidenceDesk:
     file = parse_routes(routes, "routes.yaml")
