@@ -2,7 +2,8 @@
 
 Our revision of an answer is EPOCH times an epoch, plus Unleash's own. Unleash counts its events, so
 a database that was restored from a backup counts again from an earlier number: its answers are
-refused as older, until an operator accepts one, which begins the next epoch.
+refused as older, until an operator accepts one, which begins the next epoch. What says something
+else at the same revision of Unleash came later, and is one newer of ours.
 """
 
 from __future__ import annotations
@@ -103,17 +104,21 @@ def judge(
         return refused(Outcome.REJECTED, f"Unleash's answer is {error}")
     known = max(newest, state.revision)
     same = held is not None and held.features == features
-    revision = _our_revision(features.revision, known, same=same, accept=accept)
+    ahead = 0 if held is None else _ahead(held)
+    revision = _our_revision(features.revision, known, ahead=ahead, same=same, accept=accept)
     if revision is None:
         return refused(
             Outcome.OLDER,
             f"Unleash answers with revision {features.revision}, which is older than"
-            f" {known % EPOCH}: if its database was restored, `figway reload` accepts it",
+            f" {known % EPOCH - ahead}: if its database was restored, `figway reload` accepts it",
         )
     strange = "" if accept else _strange(held, features)
     if strange:
         return refused(Outcome.REJECTED, strange, _toward_legacy(state, features, names, revision))
     taken = read(text, features, names, revision=revision, before=state)
+    if taken.state != state and taken.state.revision == state.revision and not same:
+        # Other words at Unleash's same revision came later. A rollback ends by a newer one only.
+        taken = read(text, features, names, revision=revision + 1, before=state)
     changed = held is None or taken.state != state
     return Judged(
         outcome=Outcome.CHANGED if changed else Outcome.UNCHANGED, held=taken, state=taken.state
@@ -164,12 +169,18 @@ def held_part(held: Held) -> FlagState:
     )
 
 
-def _our_revision(theirs: int, known: int, *, same: bool, accept: bool) -> int | None:
+def _ahead(held: Held) -> int:
+    """How often Unleash said something else without raising its revision."""
+    theirs = held.features.revision
+    return max(0, held.state.revision % EPOCH - theirs) if theirs else 0
+
+
+def _our_revision(theirs: int, known: int, *, ahead: int, same: bool, accept: bool) -> int | None:
     if not theirs:
         # It does not count: then we do.
         return known if same else known + 1
     epoch = known // EPOCH
-    revision = epoch * EPOCH + theirs
+    revision = epoch * EPOCH + theirs + ahead
     if revision >= known:
         return revision
     return (epoch + 1) * EPOCH + theirs if accept else None

@@ -59,7 +59,26 @@ def test_other_content_at_the_same_revision_is_taken() -> None:
     judged = judge(held, answer(7, feature("figway-a", 6)), NAMES)
     assert judged.outcome is Outcome.CHANGED
     assert percent(judged, "a") == 600
-    assert judged.state.revision == 7
+    assert judged.state.revision == 8
+
+
+def test_what_came_later_at_the_same_revision_is_newer_and_the_next_revision_newer_still() -> None:
+    held, seen = None, []
+    for theirs, share in ((7, 5), (7, 6), (7, 6), (7, 7), (8, 7), (8, 5), (9, 5), (7, 5), (9, 5)):
+        judged = judge(held, answer(theirs, feature("figway-a", share)), NAMES)
+        held = judged.held
+        seen.append((judged.outcome.value, judged.state.revision))
+    assert seen == [
+        ("changed", 7),
+        ("changed", 8),
+        ("unchanged", 8),
+        ("changed", 9),
+        ("changed", 10),
+        ("changed", 11),
+        ("changed", 12),
+        ("older", 12),
+        ("unchanged", 12),
+    ]
 
 
 @pytest.mark.parametrize(
