@@ -16,7 +16,7 @@ from proxy.compare.comparison import Kind
 _OF_A_PLACE = frozenset(
     {
         *("", "missing", "extra", "order", "length", "renamed", "duplicate_key", "truncation"),
-        *("other_object", "status", "redirect", "attributes"),
+        *("moved", "other_object", "status", "redirect", "attributes"),
     }
 )
 

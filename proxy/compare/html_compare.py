@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from proxy.compare.comparison import Kind
 from proxy.compare.findings import Findings
+from proxy.compare.html_carriers import carries_alike, compare_carriers
 from proxy.compare.html_events import Sides, joined, report
 from proxy.compare.html_forms import compare_forms
 from proxy.compare.html_head import compare_head
@@ -59,6 +60,7 @@ def _compare_pages(sides: Sides, facets: frozenset[Facet], found: Findings) -> N
         events += compare_forms(sides, found)
     if Facet.TEXT in facets:
         events += compare_text(sides)
+    events += compare_carriers(sides, pairs, tuple(events), facets)
     events += compare_elements(sides, pairs, facets, found)
     tops, new_tops = topmost(sides.legacy, pairs.missing), topmost(sides.new, pairs.extra)
     if tops and new_tops:
@@ -97,10 +99,11 @@ def _kind(page: Page, element: int) -> str:
 
 def _compare_nesting(sides: Sides, found: Findings) -> None:
     """The same elements in the same order can still stand in each other in another way."""
-    if sides.legacy.tags == sides.new.tags and sides.legacy.depths != sides.new.depths:
+    nested = sides.legacy.tags != sides.new.tags or sides.legacy.depths == sides.new.depths
+    if not nested or not carries_alike(sides):
         found.record(
             *(_MARKUP, _MARKUP, Kind.FACET, Severity.MINOR, None, None, "nesting"),
-            "the same elements stand in each other in another way",
+            "the same elements stand in each other, or around the words, in another way",
         )
 
 

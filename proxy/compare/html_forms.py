@@ -15,20 +15,16 @@ from proxy.compare.sequence import Change, changes
 from proxy.compare_policy import Facet, Severity
 
 # What makes an element a field. WHATWG HTML, 4.10.2: "listed" and "submittable".
-_FIELDS = frozenset({"input", "select", "textarea", "button"})
+FIELDS = frozenset({"input", "select", "textarea", "button"})
 # Attributes of these that are compared here, and so not as markup.
-OF_FORM = frozenset({"action", "method", "enctype", "accept-charset", "target", "novalidate"})
-OF_FIELD = frozenset(
-    {
-        *("name", "type", "value", "checked", "selected", "disabled", "readonly", "required"),
-        *("multiple", "min", "max", "step", "pattern", "maxlength", "minlength", "accept", "form"),
-    }
-)
+OF_FORM = frozenset({"action", "method", "enctype"})
+OF_OPTION = frozenset({"value", "selected", "disabled"})
 _CONSTRAINTS = (
     *("disabled", "readonly", "required", "multiple", "min", "max", "step", "pattern"),
     *("maxlength", "minlength", "accept"),
 )
 _BARE = frozenset({"disabled", "readonly", "required", "multiple"})
+OF_FIELD = frozenset({"name", "type", "value", "checked", *_CONSTRAINTS})
 # Tokens against forged requests: new for every visitor, so only that they are there counts.
 _TOKEN = re.compile(
     r".*(?:csrf|xsrf|nonce|authenticity|requestverification|form_?key|form_?build_id|honeypot).*"
@@ -81,7 +77,7 @@ def forms_of(page: Page) -> dict[int, Form]:
         if tag == "form":
             inside, end = element, page.ends[element]
             forms[element] = Form(element)
-        elif tag in _FIELDS:
+        elif tag in FIELDS:
             name = page.attributes[element].get("name", "")
             if name:
                 forms.setdefault(inside, Form(inside)).fields.setdefault(name, []).append(element)
@@ -272,6 +268,11 @@ def _compare_choices(element: int, new_element: int, part: str, sides: Sides) ->
             new=value,
             part=f"{part}.option",
         )
+    for value in (value for value in one if value in other):
+        left = sides.legacy.attributes[one[value]], sides.new.attributes[other[value]]
+        was, now = ("yes" if "disabled" in attributes else "no" for attributes in left)
+        at = f"{part}.option@disabled"
+        yield from _value(one[value], other[value], at, was, now, Severity.MAJOR)
     if one.keys() == other.keys() and list(one) != list(other):
         yield Event(
             facet=Facet.FORMS,
@@ -287,6 +288,14 @@ def _compare_choices(element: int, new_element: int, part: str, sides: Sides) ->
     yield from _value(
         element, new_element, part, ", ".join(chosen), ", ".join(new_chosen), Severity.MAJOR
     )
+
+
+def is_choice(page: Page, option: int) -> bool:
+    """Whether an option is one of a field's; those of a datalist are suggestions."""
+    above = page.parents[option]
+    while above >= 0 and page.tags[above] == "optgroup":
+        above = page.parents[above]
+    return above >= 0 and page.tags[above] == "select" and bool(page.attributes[above].get("name"))
 
 
 def _choices(page: Page, element: int) -> tuple[dict[str, int], list[str]]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
+
 from proxy.compare.findings import Findings
 from proxy.compare.header_values import address, words
 from proxy.compare.html_events import Sides
-from proxy.compare.html_page import Page
+from proxy.compare.html_page import Page, is_own_title
 from proxy.compare_policy import Facet, Severity
 
 # Facts beside the canonical address, and how bad it is where they differ.
@@ -29,56 +31,68 @@ def compare_head(sides: Sides, facets: frozenset[Facet], found: Findings) -> Non
         if left == right:
             return
         for name in (*left, *(name for name in right if name not in left)):
-            was, now = left.get(name), right.get(name)
-            if was != now and not _means_the_same(name, was, now):
-                path = "html:canonical" if name == "canonical" else f"html:canonical.{name}"
-                _compare(path, was, now, _severity(name), found)
+            path = "html:canonical" if name == "canonical" else f"html:canonical.{name}"
+            pairs = zip_longest(left.get(name, ()), right.get(name, ()))
+            for number, (was, now) in enumerate(pairs, 1):
+                if was != now and not _means_the_same(name, was, now):
+                    at = path if number == 1 else f"{path}[{number}]"
+                    _compare(path, was, now, _severity(name), found, at)
 
 
 def _compare(
-    path: str, legacy: str | None, new: str | None, severity: Severity, found: Findings
+    path: str,
+    legacy: str | None,
+    new: str | None,
+    severity: Severity,
+    found: Findings,
+    at: str = "",
 ) -> None:
+    at = at or path
     if legacy is None and new is None:
         return
     if new is None:
         assert legacy is not None
-        found.missing(path, path, legacy, severity=severity)
+        found.missing(path, at, legacy, severity=severity)
     elif legacy is None:
         worse = path.rpartition(".")[2] in _WORDS or path.endswith("refresh")
-        found.extra(path, path, new, severity=severity if worse else Severity.MINOR)
+        found.extra(path, at, new, severity=severity if worse else Severity.MINOR)
     else:
-        found.text(path, path, legacy, new, severity=severity)
+        found.text(path, at, legacy, new, severity=severity)
 
 
 def title(page: Page) -> str | None:
     """The text of the first title that is the page's own, not that of a drawing."""
     for element, tag in enumerate(page.tags):
-        if tag == "title" and page.tags[page.parents[element]] in ("head", "body"):
+        if tag == "title" and is_own_title(page, element):
             return " ".join(page.texts[element].split())
     return None
 
 
-def facts(page: Page) -> dict[str, str]:
-    """Canonical address, robots, languages and the like, by name."""
-    named: dict[str, str] = {}
+def facts(page: Page) -> dict[str, list[str]]:
+    """Canonical address, robots, languages and the like, by name; most stand once in a page."""
+    named: dict[str, list[str]] = {}
+
+    def add(name: str, value: str) -> None:
+        named.setdefault(name, []).append(value)
+
     for element, tag in enumerate(page.tags):
         attributes = page.attributes[element]
         if tag == "link":
             relations = attributes.get("rel", "").lower().split()
             for relation in _RELATIONS.intersection(relations):
-                named.setdefault(relation, attributes.get("href", "").strip())
+                add(relation, attributes.get("href", "").strip())
             if "alternate" in relations and "hreflang" in attributes:
                 language = attributes["hreflang"].strip().lower()
-                named.setdefault(f"hreflang[{language}]", attributes.get("href", "").strip())
+                add(f"hreflang[{language}]", attributes.get("href", "").strip())
         elif tag == "meta":
             name = _meta_name(attributes)
             if name:
-                named.setdefault(name, " ".join(attributes.get("content", "").split()))
+                add(name, " ".join(attributes.get("content", "").split()))
         elif tag == "html":
             if "lang" in attributes:
-                named["lang"] = attributes["lang"].strip().lower()
+                add("lang", attributes["lang"].strip().lower())
         elif tag == "base":
-            named.setdefault("base", attributes.get("href", "").strip())
+            add("base", attributes.get("href", "").strip())
     return named
 
 
@@ -88,6 +102,14 @@ def _meta_name(attributes: dict[str, str]) -> str:
         return name
     prop = attributes.get("property", name).strip().lower()
     return prop if prop.startswith(("og:", "twitter:")) else ""
+
+
+# What of such an element is compared here; the rest is markup.
+OF_FACT = {
+    "link": frozenset({"rel", "href", "hreflang"}),
+    "meta": frozenset({"name", "property", "http-equiv", "content"}),
+    "base": frozenset({"href"}),
+}
 
 
 def is_fact(tag: str, attributes: dict[str, str]) -> bool:

@@ -9,8 +9,15 @@ from proxy.compare.comparison import Kind
 from proxy.compare.findings import Findings
 from proxy.compare.header_values import address
 from proxy.compare.html_events import Event, Sides
-from proxy.compare.html_forms import OF_FIELD, OF_FORM, is_token
-from proxy.compare.html_head import is_fact
+from proxy.compare.html_forms import (
+    FIELDS,
+    OF_FIELD,
+    OF_FORM,
+    OF_OPTION,
+    is_choice,
+    is_token,
+)
+from proxy.compare.html_head import OF_FACT, is_fact
 from proxy.compare.html_page import READABLE, Page
 from proxy.compare.html_pairs import Pairs, topmost
 from proxy.compare.html_place import masked
@@ -24,13 +31,13 @@ _SEEN = {
     "video": "src",
     "object": "data",
 }
-_FIELDS = frozenset({"input", "select", "textarea", "button", "option"})
 # Made for one answer, and checked by the browser against the same answer.
 _NONCE = "nonce"
 # Elements that the parser makes or that say nothing by themselves.
 _SILENT = frozenset({"html", "head", "body", "title", "tbody"})
-_NEVER_MARKUP = frozenset({*READABLE, _NONCE, "lang"})
 _CODE = frozenset({"script", "style"})
+# Their content is text to the parser, and none that is compared as the page's.
+_RAW = _CODE | {"xmp", "noembed", "noframes", "iframe"}
 
 
 def compare_elements(
@@ -44,7 +51,10 @@ def compare_elements(
         if sides.legacy.tags[element] != sides.new.tags[new_element]:
             continue
         events += _compare_attributes(element, new_element, sides, found, links, markup)
-        if markup and sides.legacy.tags[element] in _CODE:
+        tag = sides.legacy.tags[element]
+        if markup and (
+            tag in _RAW or (tag == "textarea" and not _is_field(sides, element, new_element))
+        ):
             events += _compare_code(element, new_element, sides)
     for kind, page, elements in (
         (Kind.MISSING, sides.legacy, pairs.missing),
@@ -69,15 +79,13 @@ def _compare_attributes(
     left, right = sides.legacy.attributes[element], sides.new.attributes[new_element]
     if left == right:
         return
-    if is_fact(tag, left) or is_fact(tag, right):
-        return
+    elsewhere = _elsewhere(element, new_element, sides)
     for name in (*left, *(name for name in right if name not in left)):
         was, now = left.get(name), right.get(name)
-        if was == now or _is_elsewhere(tag, name):
-            if name == _NONCE and was != now and was and now:
-                found.used("html:nonce", f"html:markup[{tag}]@nonce")
-            elif name == _NONCE and markup and was != now:
-                yield _attribute(Facet.MARKUP, element, new_element, name, was, now)
+        if was == now or name in elsewhere or (name in READABLE and (_reads(was) or _reads(now))):
+            continue
+        if name == _NONCE and was and now:
+            found.used("html:nonce", f"html:markup[{tag}]@nonce")
             continue
         if name == address_attribute(tag):
             if links:
@@ -106,13 +114,52 @@ def _compare_addresses(
     yield _attribute(Facet.LINKS, element, new_element, name, was, now, Severity.MAJOR)
 
 
-def _is_elsewhere(tag: str, name: str) -> bool:
-    """Whether another facet looks at an attribute."""
-    if name in _NEVER_MARKUP:
-        return True
+_NOTHING: frozenset[str] = frozenset()
+_PUSHED = frozenset({"submit", "button", "reset"})
+
+
+def _elsewhere(element: int, new_element: int, sides: Sides) -> frozenset[str]:
+    """The attributes of an element that another facet looks at."""
+    tag = sides.legacy.tags[element]
+    if tag in OF_FACT:
+        left, right = sides.legacy.attributes[element], sides.new.attributes[new_element]
+        return OF_FACT[tag] if is_fact(tag, left) or is_fact(tag, right) else _NOTHING
+    if tag == "html":
+        return _LANGUAGE
     if tag == "form":
-        return name in OF_FORM
-    return tag in _FIELDS and name in OF_FIELD
+        return OF_FORM
+    if tag == "option":
+        both = zip(sides, (element, new_element), strict=True)
+        return OF_OPTION if all(is_choice(page, place) for page, place in both) else _NOTHING
+    if tag not in FIELDS:
+        return _NOTHING
+    if _is_field(sides, element, new_element):
+        return OF_FIELD
+    return _VALUE if tag == "input" and _is_pushed(sides, element, new_element) else _NOTHING
+
+
+_LANGUAGE = frozenset({"lang"})
+_VALUE = frozenset({"value"})
+
+
+def _is_field(sides: Sides, element: int, new_element: int) -> bool:
+    """Whether one of two elements has a name, and so is a field of a form."""
+    left, right = sides.legacy.attributes[element], sides.new.attributes[new_element]
+    return bool(left.get("name") or right.get("name"))
+
+
+def _is_pushed(sides: Sides, element: int, new_element: int) -> bool:
+    """Whether two elements are buttons, whose value is text of the page."""
+    kinds = (
+        page.attributes[place].get("type", "").lower()
+        for page, place in zip(sides, (element, new_element), strict=True)
+    )
+    return all(kind in _PUSHED for kind in kinds)
+
+
+def _reads(value: str | None) -> bool:
+    """Whether people read something there."""
+    return value is not None and value != "" and not value.isspace()
 
 
 def _meaning(name: str, value: str | None) -> object:

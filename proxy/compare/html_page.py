@@ -13,7 +13,7 @@ from proxy.compare.reader import Body, Incomparable
 from proxy.compare_policy import CompareLimits
 
 # Words go on across these: `12<sup>99</sup>` is one word.
-_INLINE = frozenset(
+INLINE = frozenset(
     {
         *("a", "abbr", "acronym", "b", "bdi", "bdo", "big", "cite", "code", "data", "del", "dfn"),
         *("em", "font", "i", "ins", "kbd", "label", "mark", "nobr", "q", "s", "samp", "small"),
@@ -31,6 +31,8 @@ _META_CHARSET = re.compile(
 _PRESCAN = 1024
 # A byte that its charset does not have, as a character that stands for nothing else.
 _STRAY = {0xDC00 + byte: 0xF700 + byte for byte in range(0x80, 0x100)}
+# As the parser writes it: every value in quotes, and no quote in it.
+_TEMPLATE = re.compile(r'\A<template(?:\s[^\s="]+(?:="[^"]*")?)*\s*>')
 # An @ within brackets belongs to the selector: `[href="a@b"]`.
 _OF_ATTRIBUTE = re.compile(r"(.*?)@([\w:.-]+)\s*", re.DOTALL).fullmatch
 MARK = "\x00"
@@ -138,9 +140,9 @@ def read(document: LexborHTMLParser, limits: CompareLimits) -> Page:
                 raise Incomparable("depth")
             if element >= limits.nodes:
                 raise Incomparable("nodes")
-            glued = glued and tag in _INLINE
+            glued = glued and tag in INLINE
             child = None if tag == "template" else node.first_child
-            if tag in _APART:
+            if tag in _APART and (tag != "title" or is_own_title(page, element)):
                 page.texts[element] = (child.text_content or "") if child is not None else ""
             elif child is not None:
                 above.append(element)
@@ -154,10 +156,16 @@ def read(document: LexborHTMLParser, limits: CompareLimits) -> Page:
             element = above.pop()
             page.ends[element] = len(page.tags)
             page.word_ranges[element] = (page.word_ranges[element][0], len(page.words))
-            glued = glued and page.tags[element] in _INLINE
+            glued = glued and page.tags[element] in INLINE
             following = node.next
         node = following
     return page
+
+
+def is_own_title(page: Page, element: int) -> bool:
+    """Whether a title is the page's own; that of a drawing is text of the page."""
+    parent = page.parents[element]
+    return parent >= 0 and page.tags[parent] in ("head", "body")
 
 
 def _add_element(page: Page, above: list[int], tag: str, node: LexborNode) -> int:
@@ -165,7 +173,7 @@ def _add_element(page: Page, above: list[int], tag: str, node: LexborNode) -> in
     attributes = {name: value or "" for name, value in node.attributes.items()}
     if tag == "template":
         # What stands in a template is in no tree; as an attribute it is compared as markup.
-        attributes["inner_html"] = node.inner_html or ""
+        attributes["inner_html"] = _TEMPLATE.sub("", node.html or "", count=1)
     page.tags.append(tag)
     page.attributes.append(attributes)
     parent = above[-1] if above else -1

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from proxy.compare.comparison import Kind
 from proxy.compare.findings import Findings
+from proxy.compare.json_show import shown
 from proxy.compare.json_text import Document, Json, NotJson, parse
 from proxy.compare.json_walk import Walk
 from proxy.compare.paths import member
 from proxy.compare.reader import Body
+from proxy.compare.secrets import is_secret_place
 from proxy.compare_policy import Severity
 
 
@@ -33,7 +35,7 @@ def compare_json(legacy: Body, new: Body, found: Findings) -> bool:
         walk = Walk(found)
         walk.differ(one.value, other.value, "$", "$", found.policy.root)
         balance = walk.balance
-    if one.colons - other.colons != balance:
+    if one.colons - other.colons != balance or (not found.different and one.may_have_duplicates):
         _compare_duplicates(one, other, found)
     _compare_constants(one, other, found)
     return True
@@ -61,21 +63,30 @@ def _told(document: Document | str) -> str:
 
 
 def _compare_duplicates(one: Document, other: Document, found: Findings) -> None:
-    """Report names that stand in one object more often than on the other side.
+    """Report names that stand in one object more often, or for other values, than on the other.
 
-    The value of an object does not show them. But the colons of a text that are not in its value,
-    as far as both sides are not equal, do: only then is it worth reading both texts again.
+    The value of an object does not show them: it has the last one. But the colons of a text that
+    are not in its value, as far as both sides are not equal, do: only then, or where nothing else
+    differs, is it worth reading both texts again.
     """
     left, right = one.duplicates(), other.duplicates()
     for name in sorted(left.keys() | right.keys()):
-        if left[name] != right[name]:
-            found.record(
-                *(member("$.", name), member("$.", name), Kind.BODY, Severity.MAJOR),
-                *(f"{left[name]} times too many", f"{right[name]} times too many"),
-                "duplicate_key",
-                "a name stands more than once in one object; readers take the first or the last",
-                redacted=False,
-            )
+        hidden, new_hidden = left.get(name, []), right.get(name, [])
+        if hidden == new_hidden:
+            continue
+        path = member("$.", name)
+        if len(hidden) != len(new_hidden):
+            was, now = (f"{len(values)} times too many" for values in (hidden, new_hidden))
+        else:
+            node = found.policy.root.member(name)
+            pairs = zip(hidden, new_hidden, strict=True)
+            first = next((old, young) for old, young in pairs if old != young)
+            was, now = (f"{shown(value, node)}, then another" for value in first)
+        found.record(
+            *(path, path, Kind.BODY, Severity.MAJOR, was, now, "duplicate_key"),
+            "a name stands more than once in one object; readers take the first or the last",
+            redacted=found.policy.root.member(name).redacted or is_secret_place(path),
+        )
 
 
 def _compare_constants(one: Document, other: Document, found: Findings) -> None:

@@ -7,7 +7,6 @@ neither `1.0` nor `"1"`, and `==` on whole trees, which runs in C, is exact and 
 from __future__ import annotations
 
 import json
-from collections import Counter
 from dataclasses import dataclass
 
 from proxy.compare.charset import text_of
@@ -37,7 +36,13 @@ class Document:
     def colons(self) -> int:
         """How many colons it has, those that are escaped included."""
         text = self.text
-        return text.count(":") + text.count("\\u003a") + text.count("\\u003A")
+        escaped = text.count("\\u003a") + text.count("\\u003A") if "\\" in text else 0
+        return text.count(":") + escaped
+
+    @property
+    def may_have_duplicates(self) -> bool:
+        """Whether it has colons that are not in its value; Python writes them where JSON does."""
+        return self.colons != repr(self.value).count(":")
 
     @property
     def constants(self) -> int:
@@ -54,16 +59,25 @@ class Document:
         json.JSONDecoder(parse_int=str.encode, parse_constant=constant).decode(self.text)
         return count
 
-    def duplicates(self) -> Counter[str]:
-        """Names that stand more than once in one object, and how often too many."""
-        duplicates: Counter[str] = Counter()
+    def duplicates(self) -> dict[str, list[Json]]:
+        """Names that stand more than once in one object, and the values that the last one hides."""
+        duplicates: dict[str, list[Json]] = {}
 
-        def members(pairs: list[tuple[str, Json]]) -> None:
-            if len(dict(pairs)) != len(pairs):
-                counts = Counter(name for name, _ in pairs)
-                duplicates.update({name: count - 1 for name, count in counts.items() if count > 1})
+        def members(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+            value = dict(pairs)
+            if len(value) != len(pairs):
+                last = {name: place for place, (name, _) in enumerate(pairs)}
+                for place, (name, hidden) in enumerate(pairs):
+                    if place < last[name]:
+                        duplicates.setdefault(name, []).append(hidden)
+            return value
 
-        json.JSONDecoder(parse_int=str.encode, object_pairs_hook=members).decode(self.text)
+        json.JSONDecoder(
+            parse_int=str.encode,
+            parse_float=str.encode,
+            parse_constant=str.encode,
+            object_pairs_hook=members,
+        ).decode(self.text)
         return duplicates
 
 

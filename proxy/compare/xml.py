@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 from proxy.compare.comparison import Kind
 from proxy.compare.findings import Findings, is_expected
 from proxy.compare.reader import Body
 from proxy.compare.secrets import REDACTED, is_secret_name
 from proxy.compare.sequence import Change, changes
-from proxy.compare.xml_tree import Element, NotXml, parse
+from proxy.compare.xml_tree import CHILD, Element, NotXml, parse
 from proxy.compare_policy import Op, Severity
 
 
@@ -78,7 +79,27 @@ def _compare(
         else:
             found.text(path + place, at + place, was, now)
     found.text(path, at, one.text, other.text)
+    if one.text == other.text and one.layout != other.layout:
+        _compare_layout(one, other, path, at, found)
     _compare_children(one, other, path, at, found)
+
+
+def _compare_layout(one: Element, other: Element, path: str, at: str, found: Findings) -> None:
+    """Report the same text around the same children in another way."""
+    if [child.name for child in one.children] != [child.name for child in other.children]:
+        return
+    was, now = (_spelled(each) for each in (one, other))
+    found.record(
+        *(path, at, Kind.ORDER, Severity.MAJOR, was, now, "moved"),
+        "the text stands around the elements in it in another way",
+        expected=is_expected(found.policy.at(path).rules),
+    )
+
+
+def _spelled(element: Element) -> str:
+    pieces = element.layout.split(CHILD)
+    names = [f"<{child.name}/>" for child in element.children]
+    return "".join(chain.from_iterable(zip(pieces, [*names, ""], strict=False)))
 
 
 def _compare_children(one: Element, other: Element, path: str, at: str, found: Findings) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from xml.parsers import expat
 
 from proxy.compare.charset import codec_of
 from proxy.compare.reader import Body, Incomparable
 from proxy.compare_policy import CompareLimits
+
+# No character of XML.
+CHILD = "\x00"
+_SPACED_CHILD = re.compile(rf"\s*{CHILD}\s*")
 
 
 class NotXml(Exception):
@@ -18,6 +23,7 @@ class NotXml(Exception):
 class Element:
     """An element: local name, namespace, attributes, the text directly in it, its children.
 
+    `layout` is the text with a CHILD where each child stands, "" where it has none of both.
     `content` is equal for elements that are equal with all that is in them, as far as a hash goes.
     """
 
@@ -25,6 +31,7 @@ class Element:
     namespace: str
     attributes: dict[str, str]
     text: str = ""
+    layout: str = ""
     children: list[Element] = field(default_factory=list)
     content: int = 0
 
@@ -87,6 +94,7 @@ class _Builder:
         element = Element(local, namespace, named)
         if self._open:
             self._open[-1].children.append(element)
+            self._texts[-1].append(CHILD)
         else:
             self.root = element
         self._open.append(element)
@@ -99,10 +107,13 @@ class _Builder:
     def end(self, name: str) -> None:
         """An end tag."""
         element, texts = self._open.pop(), self._texts.pop()
-        element.text = " ".join("".join(texts).split())
+        layout = "".join(texts)
+        element.text = " ".join(layout.replace(CHILD, "").split())
+        if element.text and element.children:
+            element.layout = " ".join(_SPACED_CHILD.sub(CHILD, layout).split())
         element.content = hash(
             (
-                *(element.name, element.namespace, element.text),
+                *(element.name, element.namespace, element.text, element.layout),
                 frozenset(element.attributes.items()),
                 *(child.content for child in element.children),
             )

@@ -43,8 +43,8 @@ def compare_values(
     redact: tuple[str, ...] = (),
 ) -> Comparison:
     """Compare two values as JSON."""
-    bodies = (json.dumps(value).encode() for value in (legacy, new))
-    return compare_bodies(*bodies, *rules, profile=profile, redact=redact)
+    one, other = (json.dumps(value).encode() for value in (legacy, new))
+    return compare_bodies(one, other, *rules, profile=profile, redact=redact)
 
 
 def rule(path: str, op: Op, **parameters: object) -> Rule:
