@@ -121,8 +121,9 @@ class ObserverPolicy:
     # Of one shadow request, its wait in the queue included: one that has waited half of it is not
     # sent any more. Seconds.
     deadline: float = 5.0
-    # The observer's event loop lags by more than this: new work is shed. Seconds; 0 is off.
-    loop_lag_shed: float = 0.05
+    # The observer's event loop lags by more than this: new work is shed. Seconds; 0 is off. A lag
+    # costs no client anything; beyond a tenth of the deadline it would be held against the shadow.
+    loop_lag_shed: float = 0.5
     exemplars: ExemplarStore = ExemplarStore.REDACTED
     exemplars_per_fingerprint: int = 5
     # How long exemplars, and evidence of ended epochs, are kept. Seconds.

@@ -7,7 +7,9 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
-from proxy.shadow_policy import ShadowPolicy
+import pytest
+
+from proxy.shadow_policy import ObserverPolicy, ShadowPolicy
 from tests.proxy.observer.rig import CALM, NO_REPROBE, response, rig
 from tests.rigs.scripted_origin import Conversation, answer, answer_then_reset, never_answer
 
@@ -168,11 +170,19 @@ async def test_the_budget_of_a_route_is_kept(tmp_path: Path) -> None:
         assert set(found) == {"shed/budget", "match"}
 
 
-async def test_a_loop_that_lags_takes_no_new_work(tmp_path: Path) -> None:
-    policy = replace(CALM, loop_lag_shed=0.05)
-    async with rig(tmp_path, new=answer(response()), policy=policy) as made:
+@pytest.mark.parametrize(
+    ("lag", "outcome"),
+    [
+        pytest.param(0.3, "match", id="a_burst_on_a_busy_machine_is_only_late"),
+        pytest.param(0.6, "shed/loop_lag", id="what_would_be_held_against_the_shadow_is_shed"),
+    ],
+)
+async def test_a_loop_that_lags_far_behind_takes_no_new_work(
+    tmp_path: Path, lag: float, outcome: str
+) -> None:
+    async with rig(tmp_path, new=answer(response()), policy=ObserverPolicy()) as made:
         player = made.worker()
         made.observer.lag.stop()
-        made.observer.lag.seconds = 0.06
+        made.observer.lag.seconds = lag
         player.whole()
-        assert await made.settled(1) == {"shed/loop_lag": 1}
+        assert await made.settled(1) == {outcome: 1}
