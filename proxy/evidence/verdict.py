@@ -224,7 +224,7 @@ def _blocked(
         yield (
             f"the evidence spans {duration(figures.window_seconds)} of {duration(gate.min_window)}"
         )
-    if figures.unseen > gate.max_unseen:
+    if evidence.compared and figures.unseen > gate.max_unseen:
         kinds = "1 kind was" if evidence.seen_once == 1 else f"{evidence.seen_once:,} kinds were"
         yield (
             f"{_percent(figures.unseen)} of the traffic is of a kind not seen yet"
