@@ -205,7 +205,8 @@ def _named(told: Iterable[str]) -> tuple[str, ...]:
     """The peers that the environment names, and those that were told of, each once."""
     configured = os.environ.get("FIGWAY_PEERS", "").split(",")
     every = (peer.strip().rstrip("/") for peer in (*configured, *told))
-    return tuple(dict.fromkeys(peer for peer in every if peer))
+    urls = (peer if "://" in peer else f"http://{peer}" for peer in every if peer)
+    return tuple(dict.fromkeys(urls))
 
 
 def _kept(state_dir: Path) -> tuple[str, ...]:

@@ -47,10 +47,14 @@ def _no_secret(text: str) -> str:
 
 
 def admin_url(text: str) -> str:
-    """Check where an admin listener can be asked: http://HOST:PORT or https://HOST:PORT."""
-    if not text.startswith(("http://", "https://")):
+    """Check where an admin listener can be asked: http://HOST:PORT or https://HOST:PORT.
+
+    HOST:PORT alone means http, as it does for FIGWAY_ADMIN.
+    """
+    url = text if "://" in text else f"http://{text}"
+    if not url.startswith(("http://", "https://")):
         raise ValueError(f"must be http://HOST:PORT or https://HOST:PORT, got {quoted(text[:80])}")
-    return upstream_url(text.rstrip("/"))
+    return upstream_url(url.rstrip("/"))
 
 
 AdminUrl = Annotated[str, AfterValidator(admin_url)]

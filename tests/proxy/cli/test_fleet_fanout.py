@@ -314,7 +314,7 @@ def test_replicas_without_any_store_are_asked_by_their_addresses(
     assert roll_back(first.url, "--json") == 0
     assert words(capsys.readouterr().out) == dict.fromkeys("ab", "applied")
     # It is by itself, and so it is named by its address.
-    monkeypatch.setenv("FIGWAY_PEERS", other.url)
+    monkeypatch.setenv("FIGWAY_PEERS", other.url.removeprefix("http://"))
     monkeypatch.setattr(Replica, "answer", by_itself)
     assert roll_back(first.url, "--json") == 0
     assert words(capsys.readouterr().out) == dict.fromkeys((first.url, other.url), "applied")

@@ -124,7 +124,7 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     environ = {
         "FIGWAY_REPLICA": "b",
         "FIGWAY_REDIS_URL": "redis://:secret@other",
-        "FIGWAY_PEERS": "http://x:1, http://y:2",
+        "FIGWAY_PEERS": "http://x:1, y:2",
         "FIGWAY_CONTROL_STALE_AFTER": "7s",
     }
     control = load_control_plane(path, environ).control
@@ -160,10 +160,10 @@ def test_secrets_may_stand_in_files_and_never_show(tmp_path: Path) -> None:
             id="provider",
         ),
         pytest.param(
-            {"FIGWAY_PEERS": "proxy-1:9900"},
+            {"FIGWAY_PEERS": "http://proxy-1:9900,redis://proxy-2:9900"},
             "environment: FIGWAY_PEERS: must be http://HOST:PORT or https://HOST:PORT, got"
-            ' "proxy-1:9900"',
-            id="peer without scheme",
+            ' "redis://proxy-2:9900"',
+            id="peer of another scheme",
         ),
         pytest.param(
             {"FIGWAY_REPLICA": "a b"}, "environment: FIGWAY_REPLICA: must be at most 64", id="name"
