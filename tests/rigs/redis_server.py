@@ -137,8 +137,9 @@ class RedisServer:
         self.child.process.send_signal(number)
 
     def _options(self) -> list[str]:
+        # The socket by its name in the folder: addresses of sockets are short.
         words = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-        words += ["--enable-debug-command", "local", "--unixsocket", str(self.socket)]
+        words += ["--enable-debug-command", "local", "--unixsocket", self.socket.name]
         # A primary waits 5 s for more replicas before it sends what it has.
         words += ["--repl-diskless-sync-delay", "0"]
         if self._tls:
