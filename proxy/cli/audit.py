@@ -13,7 +13,18 @@ from typing import Any
 from urllib.parse import urlencode
 
 from proxy.cli import client
-from proxy.cli.output import OK, REFUSED, UNUSABLE, Failure, Help, bad, good, inert, print_json
+from proxy.cli.output import (
+    OK,
+    REFUSED,
+    UNUSABLE,
+    Failure,
+    Help,
+    bad,
+    good,
+    inert,
+    many,
+    print_json,
+)
 from proxy.cli.span import span
 
 Parsers = Any  # argparse's own type for it is private
@@ -222,8 +233,7 @@ def _line(entry: dict[str, Any]) -> str:
     words += [str(entry[name]) for name in ("ticket", "outcome") if entry.get(name)]
     for name in ("acks", "replicas"):
         if entry.get(name):
-            count, what = len(entry[name]), "worker" if name == "acks" else "replica"
-            words.append(f"{count} {what}{'' if count == 1 else 's'}")
+            words.append(many(len(entry[name]), "worker" if name == "acks" else "replica"))
     if entry.get("evidence"):
         said = ", ".join(f"{route} {word}" for route, word in entry["evidence"].items())
         words.append(f"evidence: {said}")

@@ -33,6 +33,11 @@ class Help(argparse.HelpFormatter):
         )
 
 
+def many(count: int, noun: str) -> str:
+    """A count with its noun: 1 worker, 1,200 workers."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def print_json(value: object) -> None:
     """Print one JSON value, for programs."""
     print(json.dumps(value, indent=2))

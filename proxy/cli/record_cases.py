@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from proxy.cli import client
-from proxy.cli.output import OK, UNUSABLE, Failure, print_json
+from proxy.cli.output import OK, UNUSABLE, Failure, many, print_json
 from proxy.conformance.exemplar_case import case_of
 from proxy.conformance.recorded_case import RecordedCase, cases_text
 from proxy.conformance.recording import Recording
@@ -157,12 +157,13 @@ def _tell(
         print_json({"seen": seen, "cases": len(cases), "left_out": left_out, "text": text})
     else:
         sys.stdout.write(text)
-    print(f"{len(cases)} cases of {seen} requests", file=sys.stderr)
+    print(f"{many(len(cases), 'case')} of {many(seen, 'request')}", file=sys.stderr)
     for why, count in left_out.items():
         print(f"  left out: {count} ({why})", file=sys.stderr)
     skipped = sum(1 for case in cases if case.skip)
     if skipped:
-        print(f"  {skipped} cases are skipped until they are given a value", file=sys.stderr)
+        are = "is skipped until it is" if skipped == 1 else "are skipped until they are"
+        print(f"  {many(skipped, 'case')} {are} given a value", file=sys.stderr)
     if any("cookie" in dict(case.headers) for case in cases):
         print(
             "  cookies are not kept: --drop-cookies asks as a visitor without any", file=sys.stderr

@@ -8,7 +8,7 @@ import socket
 from typing import Any, NamedTuple
 
 from proxy.cli import client
-from proxy.cli.output import OK, REFUSED, bad, good, inert, print_json
+from proxy.cli.output import OK, REFUSED, bad, good, inert, many, print_json
 
 WAIT_SECONDS = 5.0
 MAX_WAIT_SECONDS = 60.0
@@ -107,9 +107,9 @@ def tell(answer: dict[str, Any], done: str, *, as_json: bool) -> int:
         elif replicas:
             applied = [word for word in replicas if word["state"] == "applied"]
             last = max((word["ms"] for word in applied), default=0.0)
-            print(good(f"{done}: {_count(applied, 'replica')} confirmed in {last:.1f} ms"))
+            print(good(f"{done}: {many(len(applied), 'replica')} confirmed in {last:.1f} ms"))
         else:
-            count = _count(workers, "worker")
+            count = many(len(workers), "worker")
             print(good(f"{done}: {count} confirmed in {answer['applied_ms']:.1f} ms"))
         for word in replicas:
             print(f"  {_word(word)}")
@@ -123,10 +123,6 @@ def tell(answer: dict[str, Any], done: str, *, as_json: bool) -> int:
         for warning in answer["warnings"]:
             print(bad(f"  warning: {inert(warning)}"))
     return REFUSED if missing or silent or untold else OK
-
-
-def _count(things: list[Any], name: str) -> str:
-    return f"1 {name}" if len(things) == 1 else f"{len(things)} {name}s"
 
 
 def _word(word: dict[str, Any]) -> str:

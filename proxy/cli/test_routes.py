@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from proxy.cli.output import OK, REFUSED, UNUSABLE, Failure, Help, bad, good, print_json
+from proxy.cli.output import OK, REFUSED, UNUSABLE, Failure, Help, bad, good, many, print_json
 from proxy.config.load import load_settings
 from proxy.config.parse import parse_routes, read_file
 from proxy.config.route_tests import Outcome, run_tests
@@ -105,9 +105,9 @@ def _print(name: str, outcomes: tuple[Outcome, ...], failed: list[Outcome]) -> N
     if not outcomes:
         print(f"{name} has no tests: block")
     elif failed:
-        print(bad(f"{len(failed)} of {len(outcomes)} tests failed"))
+        print(bad(f"{len(failed)} of {many(len(outcomes), 'test')} failed"))
     else:
-        print(good(f"{len(outcomes)} tests passed"))
+        print(good(f"{many(len(outcomes), 'test')} passed"))
 
 
 def _got(outcome: Outcome) -> str:

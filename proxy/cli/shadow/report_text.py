@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from proxy.cli.output import many
 from proxy.cli.shadow.paint import Paint
 from proxy.cli.shadow.words import milliseconds, moment, number, printable, rule_line, share
 from proxy.evidence.report import CauseReport, NoiseReport, RouteReport, VerdictState
@@ -94,7 +95,7 @@ def _causes(report: RouteReport, paint: Paint) -> Iterator[str]:
     if not report.causes:
         return
     yield ""
-    yield f"  {number(len(report.causes))} cause{'s' if len(report.causes) != 1 else ''}"
+    yield f"  {many(len(report.causes), 'cause')}"
     for cause in report.causes[:MOST_CAUSES]:
         yield from _cause(cause, report.compared, paint)
     if len(report.causes) > MOST_CAUSES:
@@ -207,7 +208,7 @@ def _scope(report: RouteReport) -> Iterator[str]:
         " seen)"
     )
     if report.repeats:
-        yield f"  {number(report.repeats)} repeats of the same requests were not counted"
+        yield f"  {many(report.repeats, 'repeat')} of requests that were counted already"
     latency = report.latency
     if latency is not None:
         yield (
@@ -222,6 +223,6 @@ def _scope(report: RouteReport) -> Iterator[str]:
             f" rules {printable(epoch.rules_hash)}"
         )
     if report.earlier_epochs:
-        yield f"  {number(len(report.earlier_epochs))} earlier epochs do not count"
+        yield f"  not counted: {many(len(report.earlier_epochs), 'earlier epoch')}"
     for rule in report.expired_rules:
         yield f"  expired rule: {printable(rule)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from proxy.cli.output import many
 from proxy.cli.shadow.paint import Paint
 from proxy.cli.shadow.report_text import listed, noise_counts
 from proxy.cli.shadow.words import moment, number, printable, rule_line
@@ -39,7 +40,7 @@ def _use(rule: RuleLine) -> str:
     if not rule.count:
         return "made nothing equal in this epoch"
     return (
-        f"made {number(rule.count)} values equal in {number(rule.comparisons)} comparisons, last"
+        f"made {many(rule.count, 'value')} equal in {many(rule.comparisons, 'comparison')}, last"
         f" {moment(rule.last_used)}"
     )
 
@@ -50,8 +51,8 @@ def _built_in(answer: RulesAnswer) -> Iterator[str]:
     yield "taken for granted (profile and volatile fields)"
     for each in answer.built_in:
         yield (
-            f"  {printable(each.rule)}  {number(each.count)} values in"
-            f" {number(each.comparisons)} comparisons, at {listed(each.paths)}"
+            f"  {printable(each.rule)}  {many(each.count, 'value')} in"
+            f" {many(each.comparisons, 'comparison')}, at {listed(each.paths)}"
         )
 
 
@@ -84,13 +85,12 @@ def _what_if(what_if: WhatIf, paint: Paint) -> Iterator[str]:
     masked = [each for each in what_if.silenced if not each.noise]
     noise = [each for each in what_if.silenced if each.noise]
     if masked:
-        causes = "1 cause that is" if len(masked) == 1 else f"{number(len(masked))} causes that are"
-        yield paint.bad(f"  {causes} no noise would be masked:")
+        are = "is" if len(masked) == 1 else "are"
+        yield paint.bad(f"  {many(len(masked), 'cause')} that {are} no noise would be masked:")
         for each in masked:
             yield from _silenced(each, paint)
     if noise:
-        causes = "1 cause" if len(noise) == 1 else f"{number(len(noise))} causes"
-        yield paint.good(f"  {causes} of noise would be gone:")
+        yield paint.good(f"  {many(len(noise), 'cause')} of noise would be gone:")
         for each in noise:
             yield from _silenced(each, paint)
     if not what_if.silenced:
@@ -102,7 +102,6 @@ def _what_if(what_if: WhatIf, paint: Paint) -> Iterator[str]:
 def _silenced(each: WhatIfCause, paint: Paint) -> Iterator[str]:
     word = f"{paint.bold(printable(each.cause))}: " if each.cause else ""
     yield f"    {paint.severity(each.severity)}  {word}{printable(each.explanation)}"
-    pairs = "1 pair" if each.pairs == 1 else f"{number(each.pairs)} pairs"
-    yield f"      at {listed(each.paths)}, in {pairs}"
+    yield f"      at {listed(each.paths)}, in {many(each.pairs, 'pair')}"
     if each.exemplars:
         yield f"      figway shadow show {printable(each.exemplars[0])}"

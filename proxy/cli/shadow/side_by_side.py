@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from proxy.cli.output import many
 from proxy.cli.shadow.paint import Paint
 from proxy.cli.shadow.words import printable
 
@@ -80,11 +81,11 @@ def columns(
             skipped += 1
             continue
         if skipped:
-            yield paint.dim(f"... {skipped} equal lines")
+            yield paint.dim(f"... {many(skipped, 'equal line')}")
             skipped = 0
         yield _line(row, half, paint)
     if skipped:
-        yield paint.dim(f"... {skipped} equal lines")
+        yield paint.dim(f"... {many(skipped, 'equal line')}")
 
 
 def heading(legacy: str, new: str, width: int, paint: Paint) -> str:

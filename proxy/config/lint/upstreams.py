@@ -102,11 +102,11 @@ def _capacity(subject: Subject) -> Iterator[Finding]:
     if legacy.capacity_rps is None:
         live = [each for each in file.routes if each.new and each.stage is Stage.LIVE]
         if live:
+            routes = "1 route is" if len(live) == 1 else f"{len(live)} routes are"
             yield subject.finding(
                 "CAP002",
                 ("upstreams", legacy.name),
-                f"{len(live)} routes are live, and what legacy could bear after a rollback is not "
-                "known",
+                f"{routes} live, and what legacy could bear after a rollback is not known",
                 "set capacity_rps",
             )
     elif total > legacy.capacity_rps:

@@ -190,7 +190,7 @@ def test_schema_prints_what_editors_read(capsys: pytest.CaptureFixture[str]) -> 
 def test_test_passes_and_says_so(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "routes.yaml").write_bytes(TESTED % (b"fine", b"a"))
     code, out, _ = figway(capsys, "test")
-    assert (code, out.splitlines()) == (0, ["ok      fine", "1 tests passed"])
+    assert (code, out.splitlines()) == (0, ["ok      fine", "1 test passed"])
 
 
 def test_test_names_what_failed_and_where(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -201,7 +201,7 @@ def test_test_names_what_failed_and_where(folder: Path, capsys: pytest.CaptureFi
         "FAILED  wrong",
         "        routes.yaml:13: route is a, expected used",
         "        got route a, upstream legacy, reason stage_legacy, path /a",
-        "1 of 1 tests failed",
+        "1 of 1 test failed",
     ]
 
 

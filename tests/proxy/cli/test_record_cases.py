@@ -47,7 +47,7 @@ def test_a_log_becomes_cases_that_run(
         "  left out: 1 (method POST)",
         "  left out: 1 (no new side)",
         "  left out: 1 (the client sent no request that could be read)",
-        "  1 cases are skipped until they are given a value",
+        "  1 case is skipped until it is given a value",
     ]
     assert "abc" not in captured.out
     (folder / "cases.yaml").write_text(captured.out)

@@ -56,7 +56,7 @@ def test_a_go_says_how_many_comparisons_showed_what() -> None:
     assert "not eligible: method 20, range 3; not sampled 1,000" in text
     assert "p95 legacy 40 ms, new 50 ms (x1.25); shadow latency is not production latency" in text
     assert "epoch e12 since 2023-11-14 22:13:20 UTC: legacy 4.2, new 1.3, rules abcd" in text
-    assert "1 earlier epochs do not count" in text
+    assert "not counted: 1 earlier epoch" in text
     assert "Warning: Undefined $x" in text
 
 
