@@ -8,7 +8,7 @@ COPY pyproject.toml ./
 RUN --mount=type=cache,target=/root/.cache/pip \
     python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; print(*p['dependencies'], *p['optional-dependencies']['unleash'], sep='\n')" > requirements.txt \
     && /opt/figway/bin/pip install --quiet --disable-pip-version-check -r requirements.txt
-COPY README.md figway_pytest.py ./
+COPY README.md LICENSE figway_pytest.py ./
 COPY proxy proxy
 COPY flags flags
 RUN --mount=type=cache,target=/root/.cache/pip \
