@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from flags.redis.url import RedisUrlError, parse_redis_url
 from proxy.config.addresses import upstream_url
 from proxy.config.shapes import Shape
 from proxy.config.units import Duration, PositiveDuration
@@ -46,6 +47,15 @@ def _no_secret(text: str) -> str:
     return text
 
 
+def _redis_url(text: str) -> str:
+    setting = "redis_url"
+    try:
+        parse_redis_url(text, setting=setting)
+    except RedisUrlError as error:
+        raise ValueError(str(error).removeprefix(f"{setting}: ")) from None
+    return text
+
+
 def admin_url(text: str) -> str:
     """Check where an admin listener can be asked: http://HOST:PORT or https://HOST:PORT.
 
@@ -71,7 +81,7 @@ class ControlShape(Shape):
     environment: Annotated[str, AfterValidator(_environment)] = Field(
         default=_CONTROL.environment, description="Fleets that share a Redis have different ones."
     )
-    redis_url: Annotated[str, AfterValidator(_no_secret)] = Field(
+    redis_url: Annotated[str, AfterValidator(_no_secret), AfterValidator(_redis_url)] = Field(
         default=_CONTROL.redis_url,
         description="The Redis that the replicas share; with a password only as FIGWAY_REDIS_URL.",
     )

@@ -229,6 +229,12 @@ def test_a_bad_value_is_told_with_its_place(environ: dict[str, str], said: str) 
             "exactly one",
             id="two places",
         ),
+        pytest.param(
+            "control: {redis_url: 'redis://h:99999'}",
+            "control.redis_url",
+            "port 99999 is outside 1..65535",
+            id="address of Redis",
+        ),
     ],
 )
 def test_a_bad_key_of_the_file_is_refused_at_its_line(section: str, key: str, message: str) -> None:
