@@ -46,7 +46,7 @@ def shown_exemplar(
         new=_answer(exemplar.new),
         differences=exemplar.differences,
         more=exemplar.more,
-        causes=fresh or tuple(_causes(stored.fingerprints, exemplar.differences, known)),
+        causes=fresh or tuple(_causes(_fingerprints(stored), exemplar.differences, known)),
     )
 
 
@@ -77,6 +77,12 @@ def shown_cause(cause: Cause) -> ShownCause:
         paths=cause.paths,
         rule=_written(silencing_rule(cause)),
     )
+
+
+def _fingerprints(stored: StoredExemplar) -> Iterable[str]:
+    """Every cause of a pair, the worst first, whichever of them it was kept for."""
+    in_pair = (each.fingerprint for each in stored.exemplar.differences if each.fingerprint)
+    return dict.fromkeys((*in_pair, *stored.fingerprints))
 
 
 def _causes(
