@@ -68,6 +68,10 @@ def build(
                 path=request.path,
                 remote=request.remote,
             )
+        elif response.status == 408:
+            log.warning(
+                "admin_abandoned", method=request.method, path=request.path, remote=request.remote
+            )
         # No answer of this listener is for caches, frames or guessing.
         response.headers.setdefault("Cache-Control", "no-store")
         response.headers["X-Content-Type-Options"] = "nosniff"

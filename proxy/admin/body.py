@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 from collections.abc import Callable
@@ -15,6 +16,10 @@ from proxy.admin.problem import AdminError
 from proxy.settings import KIB
 
 MAX_BODY = 64 * KIB
+# A rollback is made whether or not anybody waits, unless its sender says otherwise with this field.
+IF_WAITING = "X-Figway-If-Waiting"
+# Turns of the loop until an end that came with the request is seen.
+_TURNS = 5
 
 Value = TypeVar("Value")
 
@@ -36,7 +41,7 @@ def typed(
 
 
 async def read(request: web.Request, door: TypeAdapter[Value]) -> Value:
-    """Read and check the body. Raises AdminError 400, 413 or 415."""
+    """Read and check the body. Raises AdminError 400, 408, 413 or 415."""
     if request.content_type != "application/json":
         raise AdminError(
             415, f"send Content-Type: application/json, not {request.content_type[:100]!r}"
@@ -47,6 +52,8 @@ async def read(request: web.Request, door: TypeAdapter[Value]) -> Value:
         raw = await request.read()
     except web.HTTPRequestEntityTooLarge:
         raise AdminError(413, f"the body is over {MAX_BODY} bytes") from None
+    if IF_WAITING in request.headers or not request.path.endswith("/rollback"):
+        await _check_waiting(request)
     value = parse(raw)
     try:
         return door.validate_python(value)
@@ -56,6 +63,19 @@ async def read(request: web.Request, door: TypeAdapter[Value]) -> Value:
             for e in error.errors(include_url=False, include_input=False)
         )
         raise AdminError(400, "the body is not what this call takes", problems=problems) from None
+
+
+async def _check_waiting(request: web.Request) -> None:
+    """Raise AdminError 408 if whoever asked has gone.
+
+    A figway that was frozen finds calls in its socket that were given up on long ago. Made now,
+    they would overtake what was decided since.
+    """
+    for _ in range(_TURNS):
+        await asyncio.sleep(0)
+    transport = request.transport
+    if transport is None or transport.is_closing():
+        raise AdminError(408, "whoever asked did not wait for it: nothing was changed")
 
 
 def parse(raw: bytes) -> object:

@@ -64,6 +64,8 @@ def ask(
     if body is not None:
         content = json.dumps(body).encode()
         headers["Content-Type"] = "application/json"
+        # What is given up on here may not be made later, by a figway that was frozen meanwhile.
+        headers["X-Figway-If-Waiting"] = "1"
     if seen is not None:
         headers["If-Match"] = f'"{seen}"'
     kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection

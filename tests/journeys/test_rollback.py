@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import threading
 from collections.abc import Callable
 from operator import ge
@@ -269,6 +270,37 @@ def test_a_worker_that_does_not_confirm_is_named_and_the_command_fails(shop: Sho
         )
     )
     assert side(figway) == "legacy"
+
+
+@pytest.mark.parametrize(
+    ("verb", "field", "made"),
+    [
+        pytest.param("resume", "", False, id="a resume"),
+        pytest.param("rollback", "X-Figway-If-Waiting: 1\r\n", False, id="a rollback by command"),
+        pytest.param("rollback", "", True, id="a rollback by hand"),
+    ],
+)
+def test_a_figway_that_was_frozen_makes_no_change_that_was_given_up_on(
+    shop: Shop, verb: str, field: str, made: bool
+) -> None:
+    figway = shop.start(workers=1).serving()
+    if verb == "resume":
+        by_command(figway)
+    before = figway.status()["holds"]
+    body = '{"scope": "all", "reason": "too late"}'
+    host, _, port = figway.admin.rpartition("/")[2].rpartition(":")
+    figway.signal(signal.SIGSTOP)
+    try:
+        with socket.create_connection((host, int(port))) as given_up:
+            given_up.sendall(
+                f"POST /api/v1/{verb} HTTP/1.1\r\nHost: {host}\r\n{field}"
+                f"Authorization: Bearer {figway.token}\r\nContent-Type: application/json\r\n"
+                f"Content-Length: {len(body)}\r\n\r\n{body}".encode()
+            )
+    finally:
+        figway.signal(signal.SIGCONT)
+    figway.wait_for("rolled_back" if made else "admin_abandoned")
+    assert figway.status()["holds"] == before or made
 
 
 def test_a_disk_that_takes_nothing_stops_no_rollback_but_everything_toward_new(shop: Shop) -> None:
