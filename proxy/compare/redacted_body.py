@@ -45,9 +45,8 @@ _ATTRIBUTE = re.compile(
     r"""(?<![\w-])(name|id|property|type|value|content)\s*=\s*("[^"]*"|'[^']*'|[^\s"'>]+)""",
     re.IGNORECASE,
 )
-_SCRIPT = re.compile(
-    r"(<script\b[^<>]{0,2048}json[^<>]{0,2048}>)(.*?)(</script)", re.IGNORECASE | re.DOTALL
-)
+_SCRIPT = re.compile(r"<script\b[^<>]{0,2048}>", re.IGNORECASE)
+_SCRIPT_END = re.compile(r"</script", re.IGNORECASE)
 _XML_TAG = re.compile(r"<([A-Za-z_][\w:.-]*)([^<>]*)>")
 _XML_ATTRIBUTE = re.compile(r"""(\s)([\w:.-]+)\s{0,3}=\s{0,3}("[^"<>]*"|'[^'<>]*')""")
 _PART_NAME = re.compile(r'\bname="([^"\r\n]{0,200})"')
@@ -166,9 +165,22 @@ class _Json:
 
 
 def _clean_html(text: str, policy: CompiledPolicy) -> str:
-    if "<script" in text or "<SCRIPT" in text:
-        text = _SCRIPT.sub(lambda s: s[1] + _clean_json(s[2], policy) + s[3], text)
-    return _clean_markup(_TAG.sub(_clean_tag, text), policy)
+    return _clean_markup(_TAG.sub(_clean_tag, _clean_scripts(text, policy)), policy)
+
+
+def _clean_scripts(text: str, policy: CompiledPolicy) -> str:
+    """A page whose script elements with JSON are without secrets."""
+    kept: list[str] = []
+    end = 0
+    for tag in _SCRIPT.finditer(text):
+        if tag.start() < end or "json" not in tag[0].lower():
+            continue
+        close = _SCRIPT_END.search(text, tag.end())
+        if close is None:
+            break
+        kept += (text[end : tag.end()], _clean_json(text[tag.end() : close.start()], policy))
+        end = close.start()
+    return "".join((*kept, text[end:])) if kept else text
 
 
 def _clean_tag(found: re.Match[str]) -> str:

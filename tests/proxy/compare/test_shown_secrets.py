@@ -165,3 +165,11 @@ def test_what_the_policy_redacts_is_found_in_json_that_cannot_be_read(
 )
 def test_xml_loses_what_stands_under_the_name_of_a_secret(body: bytes, clean: bytes) -> None:
     assert redacted_body(body, XML, NONE) == (clean, ("body",))
+
+
+def test_scripts_that_have_no_end_cost_no_more_than_others() -> None:
+    body = b"<script json>" * 20_000
+    assert redacted_body(body, HTML, NONE) == (body, ())
+    page = b'<script type="x/json">{"pin": "canary"}</script><SCRIPT json>{"pin": 1234}</SCRIPT>'
+    clean, _ = redacted_body(page, HTML, NONE)
+    assert clean == page.replace(b"canary", b"[redacted]").replace(b"1234", b'"[redacted]"')
