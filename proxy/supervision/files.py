@@ -29,6 +29,7 @@ from proxy.supervision.settled import Unsettled, a_moment, read_settled
 from proxy.supervision.switches import Switches
 
 _RESTLESS = "is written again at every look; what was read before holds until it comes to rest"
+_RESTART = "restart figway serve to use"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,8 @@ class Files:
         self.loaded = loaded
         self.route_problems: tuple[str, ...] = ()
         self.reloads = {"applied": 0, "unchanged": 0, "refused": 0}
+        # Sections of routes.yaml whose values wait for a restart.
+        self._waiting: tuple[str, ...] = ()
         # Told of every routes.yaml that comes into use.
         self.on_routes: Callable[[RouteFile], None] = _nobody
         # Called when an operator asks for the flags to be read again.
@@ -107,7 +110,7 @@ class Files:
             workers=confirmed.workers,
             unconfirmed=confirmed.missing,
             files=(route_outcome, flag_outcome),
-            warnings=self._switches.warnings(self.loaded.file),
+            warnings=(*self._switches.warnings(self.loaded.file), *self._unused()),
         )
 
     async def reload_routes(
@@ -127,9 +130,10 @@ class Files:
                 return FileOutcome(path=path, outcome="refused", problems=problems), None
             self.route_problems = ()
             before = self.loaded
-            if (loaded.settings, loaded.plane) != (before.settings, before.plane):
+            self._waiting = _waiting(before, loaded)
+            if self._waiting:
                 self._log.warning(
-                    "settings_changed", path=path, hint="restart figway serve to use them"
+                    "settings_changed", path=path, sections=self._waiting, hint=f"{_RESTART} them"
                 )
             if loaded.file == before.file:
                 self.reloads["unchanged"] += 1
@@ -154,6 +158,13 @@ class Files:
         entry = done(actor, "config", "routes", "routes.yaml changed", was, now, confirmed)
         await self._journal.write_down(entry)
         return FileOutcome(path=path, outcome="applied"), confirmed
+
+    def _unused(self) -> tuple[str, ...]:
+        """What is read well and waits for a restart."""
+        if not self._waiting:
+            return ()
+        sections = " and ".join(f"{name}:" for name in self._waiting)
+        return (f"{self.path}: {sections} changed: {_RESTART} that",)
 
     async def _settled_routes(self) -> LoadedRoutes | tuple[str, ...]:
         """What routes.yaml says, or its problems."""
@@ -263,6 +274,19 @@ class Files:
         if outcome.outcome == "applied":
             await self._journal.keep_latch(PATIENCE_SECONDS)
             await self._journal.keep_good_flags()
+
+
+def _waiting(used: LoadedRoutes, read: LoadedRoutes) -> tuple[str, ...]:
+    """The sections that are read at a start alone and are not as they are in use."""
+    return tuple(
+        section
+        for section, before, now in (
+            ("settings", used.settings, read.settings),
+            ("flags", used.plane.flags, read.plane.flags),
+            ("control", used.plane.control, read.plane.control),
+        )
+        if before != now
+    )
 
 
 def _nobody(_: RouteFile) -> None:

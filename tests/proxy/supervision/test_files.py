@@ -237,3 +237,18 @@ async def test_flags_that_are_written_again_and_again_change_nothing(world: Worl
     outcome, publication = await world.files.reload_flags(actor=WHO)
     assert (outcome.outcome, publication, world.published) == ("refused", None, [])
     assert "again at every look" in outcome.problems[0]
+
+
+async def test_what_needs_a_restart_is_told_by_the_reload_until_it_is_as_it_was(
+    world: World,
+) -> None:
+    world.routes.write_text(
+        f"{ROUTES}flags: {{warn_after: 1m}}\ncontrol: {{environment: staging}}\n"
+    )
+    told = await world.files.reload(actor=WHO)
+    assert told.warnings == (
+        f"{world.routes}: flags: and control: changed: restart figway serve to use that",
+    )
+    assert world.files.loaded.plane.control.environment == "production"
+    world.routes.write_text(ROUTES)
+    assert (await world.files.reload(actor=WHO)).warnings == ()
