@@ -22,10 +22,12 @@ def add_parser(subparsers: Parsers) -> None:
         description="Tell why a request goes where it goes: the routes in order with the first"
         " criterion that failed, the override chain, the bucket and its threshold. Asks the running"
         " figway; with --config or --flags it reads those files instead.",
-        epilog="example:\n  figway explain GET https://shop.example/product/red-drill"
-        " -H 'Cookie: figway_id=…'\n"
+        epilog="examples:\n  figway explain GET https://shop.example/product/red-drill"
+        " -H 'X-Employee: 1'\n"
+        "  figway explain GET /cart --device-id 0123456789abcdef0123456789abcdef\n"
         "\nexit codes: 0 explained, 1 no such request can be sent,"
-        " 2 a file cannot be used or figway cannot be reached\n",
+        " 2 a file cannot be used or figway cannot be reached\n"
+        "documentation: docs/explain.md\n",
         formatter_class=Help,
         allow_abbrev=False,
     )

@@ -43,8 +43,8 @@ EXAMPLES = """examples:
   figway resume --all --reason "fixed in 4.2"
 
 exit codes: 0 done, 1 refused or not applied, 2 wrong usage or figway unreachable
-documentation: docs/rollback.md, docs/fleet.md, docs/routes.md, docs/diff.md,
-docs/shadow.md, docs/observability.md, docs/admin.md, docs/audit.md
+documentation, in docs/: rollback.md, fleet.md, routes.md, explain.md, diff.md, \
+shadow.md, observability.md, admin.md, audit.md
 """
 
 
