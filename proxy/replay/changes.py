@@ -15,6 +15,13 @@ REMOVED: Final = "removed"
 CHANGED: Final = "changed"
 # Where a definition stands in its file says nothing of the migration.
 _BESIDE: Final = frozenset({"line", "rule_line"})
+_ON_ROLLBACK: Final = "on_rollback"
+# Fields whose keys in the file are called otherwise.
+_WRITTEN: Final = {
+    "always": "cohorts.always",
+    "never": "cohorts.never",
+    "recall_after": _ON_ROLLBACK,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,13 +89,15 @@ def _of_values(part: str, name: str, key: str, before: Any, after: Any) -> Itera
     if is_dataclass(before) and type(before) is type(after) and not isinstance(before, Match):
         for field in fields(before):
             if field.name not in _BESIDE:
-                inner = f"{key}.{field.name}" if key else field.name
+                written = _WRITTEN.get(field.name, field.name)
+                inner = f"{key}.{written}" if key else written
                 yield from _of_values(
                     part, name, inner, getattr(before, field.name), getattr(after, field.name)
                 )
         return
+    say = _say_recall if key == _ON_ROLLBACK else _say
     yield Difference(
-        part=part, name=name, kind=CHANGED, key=key, before=_say(before), after=_say(after)
+        part=part, name=name, kind=CHANGED, key=key, before=say(before), after=say(after)
     )
 
 
@@ -100,6 +109,12 @@ def _summary(entry: Any) -> str:
         if value not in (None, "", ()):
             said.append(f"{key} {_say(value)}")
     return ", ".join(said)
+
+
+def _say_recall(seconds: float | None) -> str:
+    if seconds is None:
+        return "keep"
+    return f"drain {seconds:g}s" if seconds else "close"
 
 
 def _say(value: Any) -> str:

@@ -47,11 +47,13 @@ def add_parser(subparsers: Parsers) -> None:
         "    --access-log yesterday.gz --fail-on legacy-overload --format md\n\n"
         "exit codes: 0 nothing that --fail-on names, 1 it happened, 2 a file cannot be used\n"
         "documentation: docs/diff.md\n",
+        usage="figway diff OLD NEW [--access-log FILE ...] [options]",
         formatter_class=Help,
         allow_abbrev=False,
     )
-    parser.add_argument("before", metavar="OLD", help="the routes.yaml that is live now")
-    parser.add_argument("after", metavar="NEW", help="the one that is to come")
+    # Whoever writes --access-log first has them in its list: see `_find_files`.
+    parser.add_argument("before", metavar="OLD", nargs="?", help="the routes.yaml that is live now")
+    parser.add_argument("after", metavar="NEW", nargs="?", help="the one that is to come")
     parser.add_argument(
         "--access-log",
         metavar="FILE",
@@ -91,6 +93,7 @@ def add_parser(subparsers: Parsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print what changes; exit 1 if something did that --fail-on names."""
+    _find_files(args)
     if sum((args.at_ceiling, args.live, bool(args.flags or args.flags_after))) > 1:
         raise Failure(
             UNUSABLE, "flags come from files, from --live or from --at-ceiling: take one of them"
@@ -122,6 +125,19 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(text.render(diff))
     return REFUSED if why else OK
+
+
+def _find_files(args: argparse.Namespace) -> None:
+    """Take OLD and NEW from behind the logs, where they were typed there. Raises Failure."""
+    given: list[str] = [name for name in (args.before, args.after) if name is not None]
+    lacking = 2 - len(given)
+    behind: list[str] = args.access_log[-lacking:] if lacking else []
+    # At least one log has to be left.
+    if lacking and len(args.access_log) <= lacking:
+        raise Failure(UNUSABLE, "two versions of routes.yaml are needed: figway diff OLD NEW")
+    if lacking:
+        args.access_log = args.access_log[:-lacking]
+    args.before, args.after = (*given, *behind)
 
 
 def _version(

@@ -27,9 +27,18 @@ def difference(part: str, name: str, kind: str = "changed", **said: str) -> Diff
             [
                 difference("route", "product", key="max_percent", before="5", after="12.5"),
                 difference("route", "product", key="group", before="-", after="purchase"),
-                difference("route", "product", key="never", before="-", after="staff"),
+                difference("route", "product", key="cohorts.never", before="-", after="staff"),
             ],
             id="several keys",
+        ),
+        pytest.param(
+            [PRODUCT + "canary, on_rollback: close"],
+            [PRODUCT + "canary, on_rollback: drain 9s, cohorts: {always: [staff]}"],
+            [
+                difference("route", "product", key="cohorts.always", before="-", after="staff"),
+                difference("route", "product", key="on_rollback", before="close", after="drain 9s"),
+            ],
+            id="keys as they are written",
         ),
         pytest.param(
             [PRODUCT + "shadow, shadow: {sample: 10%}"],

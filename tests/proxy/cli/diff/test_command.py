@@ -52,6 +52,8 @@ def diff(*words: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str
         pytest.param("legacy.yaml live.yaml", 1, id="another file"),
         pytest.param("legacy.yaml live.yaml --fail-on never", 0, id="another file, only told"),
         pytest.param("legacy.yaml live.yaml --access-log access.log", 1, id="requests move"),
+        pytest.param("--access-log access.log legacy.yaml live.yaml", 1, id="the log first"),
+        pytest.param("live.yaml --access-log access.log live.yaml", 0, id="the log between"),
         pytest.param("legacy.yaml canary.yaml --access-log access.log", 0, id="no flag, no move"),
         pytest.param(
             "legacy.yaml canary.yaml --access-log access.log --at-ceiling", 1, id="at the ceiling"
@@ -184,3 +186,16 @@ def test_the_same_routes_and_no_log_are_said(capsys: pytest.CaptureFixture[str])
     out = capsys.readouterr().out
     assert "the same routes" in out
     assert "--access-log FILE tells which requests that moves" in out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param("", id="nothing"),
+        pytest.param("live.yaml --access-log access.log", id="one version"),
+        pytest.param("--access-log live.yaml live.yaml", id="no log"),
+    ],
+)
+def test_two_versions_are_needed(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["diff", *words.split()]) == 2
+    assert "two versions of routes.yaml are needed" in capsys.readouterr().err
