@@ -6,6 +6,7 @@ file in every run. For the same reason it imports nothing of Figway before an op
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from proxy.routing.table import RouteTable
 
 MARK = "figway"
+# As `figway conform` calls them.
+_OPTION = re.compile(r"--(new|legacy)\b")
+# Files that were read, also those that could not be: that is told once.
+_READ = pytest.StashKey[set[Path]]()
 _ROUTES = "figway_routes"
 _CASES = "figway_cases"
 
@@ -81,9 +86,9 @@ def pytest_collection_modifyitems(
     Not through the arguments: a file below a folder that pytest does not enter (`.ci`, `build`)
     would be lost without a word.
     """
-    collected = {item.path.resolve() for item in items}
+    read = config.stash.get(_READ, set())
     for path in _files(config):
-        if path in collected:
+        if path in read:
             continue
         collector = _collector(session, path)
         assert collector is not None, "an option names it"
@@ -138,7 +143,10 @@ def _told(error: BaseException) -> str | None:
     from proxy.conformance.site import SiteError
     from proxy.errors import ConfigError
 
-    return str(error) if isinstance(error, ConfigError | SiteError) else None
+    if isinstance(error, SiteError):
+        # Its options have other names here.
+        return _OPTION.sub(r"--figway-\1", str(error))
+    return str(error) if isinstance(error, ConfigError) else None
 
 
 class _Items(pytest.File):
@@ -150,6 +158,7 @@ class _Items(pytest.File):
 
     def collect(self) -> list[pytest.Item]:
         """The items. What is wrong with the file is told as it is, without a traceback."""
+        self.config.stash.setdefault(_READ, set()).add(self.path.resolve())
         try:
             return list(self.read())
         except Exception as error:

@@ -186,7 +186,7 @@ def test_a_value_that_is_not_set_fails_its_case_alone(
     [
         (["--figway-routes", "none.yaml"], "figway: there is no file *none.yaml"),
         (["--figway-cases", "broken.yaml"], "broken.yaml:1: version: must be 1*"),
-        (["--figway-cases", "cases.yaml"], "--new URL is needed*"),
+        (["--figway-cases", "cases.yaml"], "--figway-new URL is needed*"),
     ],
 )
 def test_what_is_wrong_with_a_file_or_an_option_is_said(
@@ -198,6 +198,17 @@ def test_what_is_wrong_with_a_file_or_an_option_is_said(
     assert result.ret != pytest.ExitCode.OK
     (result.stderr if "none.yaml" in words else result.stdout).fnmatch_lines([f"*{message}"])
     assert "Traceback" not in result.stdout.str()
+    if "none.yaml" not in words:
+        # Once, also where pytest has come upon the file by itself.
+        result.assert_outcomes(errors=1)
+
+
+def test_a_file_beside_the_test_that_is_chosen_runs_too(pytester: pytest.Pytester) -> None:
+    pytester.path.joinpath("routes.yaml").write_text(TESTS)
+    pytester.makepyfile(test_chosen="def test_mine(): pass", test_other="def test_not(): pass")
+    result = run(pytester, "test_chosen.py", "--figway-routes", "routes.yaml", "-v")
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(["test_chosen.py::test_mine PASSED*"])
 
 
 def test_a_yaml_file_that_no_option_names_is_left_alone(pytester: pytest.Pytester) -> None:
