@@ -172,6 +172,15 @@ def test_every_page_is_listed_in_the_readme() -> None:
             assert f"({page})" in readme, page
 
 
+def test_every_option_is_told_somewhere() -> None:
+    told = "".join((ROOT / page).read_text() for page in PAGES)
+    for name in sorted(NAMES):
+        long = {option for option in options(name) if option.startswith("--")}
+        # An option of two spellings is told by the short one.
+        untold = {option for option in long if option not in told} - {"--help", "--version"}
+        assert untold <= {"--header"}, name
+
+
 def test_every_decision_is_listed_with_its_title() -> None:
     listed = (ROOT / "docs" / "decisions" / "README.md").read_text()
     for page in sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md")):

@@ -29,7 +29,10 @@ def test_every_form_of_the_url_is_one(form: str) -> None:
 
 
 def test_the_page_names_every_form() -> None:
-    told = set(re.findall(r"`((?:redis|unix)[a-z+-]*://)", PAGE))
+    (others,) = re.findall(r"^(.*) are read too\.$", PAGE, re.M)
+    told = set(re.findall(r"`((?:redis|unix)[a-z+-]*://)", PAGE.replace(others, "")))
+    for form in re.findall(r"`(.*?)`", others):
+        assert parse_redis_url(f"{form}h" + "/s" * ("sentinel" in form)).form
     with pytest.raises(ValueError, match="must begin with one of") as error:
         parse_redis_url("x://")
     assert told == set(re.findall(r"[a-z+-]+://", str(error.value))) - {"x://"}
