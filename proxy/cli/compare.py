@@ -68,7 +68,8 @@ def add_parser(subparsers: Parsers) -> None:
     parser.add_argument(
         "--rules",
         metavar="FILE",
-        help="a routes.yaml, or a file with a compare: block; without it bodies must be equal",
+        help="a routes.yaml, a file with a compare: block, or a list of rules; without it bodies"
+        " must be equal",
     )
     parser.add_argument("--route", metavar="ID", help="whose rules, where FILE is a routes.yaml")
     parser.add_argument(

@@ -9,7 +9,7 @@ from proxy.config.compare_model import CompareShape, to_compare
 from proxy.config.complaints import unknown_name
 from proxy.config.parse import parse_routes, read_file
 from proxy.config.validate import validated
-from proxy.config.yaml_text import Document, read_yaml
+from proxy.config.yaml_text import Document, Node, read_yaml
 from proxy.config.yaml_text import Path as KeyPath
 from proxy.errors import ConfigError, Problem
 
@@ -17,10 +17,16 @@ from proxy.errors import ConfigError, Problem
 def load_compare(path: Path, route: str = "") -> ComparePolicy:
     """Load the comparison rules of a file. Raises ConfigError.
 
-    A routes.yaml needs the id of a `route`. Any other file holds `compare:`, or its keys at once.
+    A routes.yaml needs the id of a `route`. Any other file holds `compare:`, its keys at once, or
+    a list of rules.
     """
     text = read_file(path)
     document = read_yaml(text, str(path))
+    root = document.root
+    if isinstance(root.value, list):
+        # As `figway shadow rules --accept` writes it, line by line.
+        place = (root.line, root.column)
+        document.root = Node({"rules": root}, *place, keys={"rules": place})
     top = document.root.value if isinstance(document.root.value, dict) else {}
     if "routes" in top:
         return _of_route(text, str(path), route)

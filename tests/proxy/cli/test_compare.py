@@ -47,6 +47,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "expected.yaml": "rules:\n"
         "  - {path: $.n, op: expected, reason: FIG-1, expires: '2099-01-01'}\n"
         "  - {path: $.tags, op: unordered}\n",
+        "list.yaml": "- {path: $.n, op: number, abs: 1}\n- {path: $.tags, op: unordered}\n",
+        "wrong_list.yaml": "- {path: $.n, op: number}\n- {path: $.n, op: nmber}\n",
         "wrong.yaml": "rules:\n  - {path: $.n, op: nmber}\n",
         "wrong_path.yaml": "rules:\n  - {path: a.b, op: unordered}\n",
     }
@@ -65,6 +67,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ),
         pytest.param(
             ["one.json", "two.json", "--rules", "bare.yaml"], 0, ": equal by the rules", id="bare"
+        ),
+        pytest.param(
+            ["one.json", "two.json", "--rules", "list.yaml"], 0, ": equal by the rules", id="list"
         ),
         pytest.param(
             ["one.json", "two.json", "--rules", "expected.yaml"],
@@ -107,6 +112,7 @@ def test_the_exit_code_says_what_came_of_it(
     [
         (["none.json", "one.json"], "none.json: cannot be read: No such file"),
         (["cut.http", "one.http"], "cut.http: is cut off: Content-Length says 99 bytes"),
+        (["one.json", "two.json", "--rules", "wrong_list.yaml"], "wrong_list.yaml:2: rules[1].op"),
         (["-", "-"], "only one of the two can be stdin"),
         (["one.json", "two.json", "--rules", "none.yaml"], "none.yaml: cannot be read"),
         (
