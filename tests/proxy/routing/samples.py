@@ -14,6 +14,7 @@ from proxy.routing.route import (
     Match,
     PathKind,
     PathMatch,
+    Rewrite,
     Route,
     RouteFile,
     Segment,
@@ -28,6 +29,8 @@ from proxy.stages import Side
 
 LEGACY = Upstream(name="monolith", side=Side.LEGACY, urls=("http://127.0.0.1:8081",))
 CATALOG = Upstream(name="catalog", side=Side.NEW, urls=("http://127.0.0.1:8101",))
+# Requests without the parameter stay on legacy.
+REWRITING = Rewrite(path="/products/{query.id}")
 DEVICE = "0123456789abcdef0123456789abcdef"
 
 STAFF = Segment(
