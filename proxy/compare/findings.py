@@ -316,11 +316,12 @@ class Findings:
     ) -> Comparison:
         """The comparison of all that was found.
 
-        A difference that counts is one, whatever else could not be compared.
+        A difference that counts is one, whatever else could not be compared; where it is a minor
+        one, nobody knows that there was no worse.
         """
         kept = [difference for severity in _SEVERITIES for difference in self._kept[severity]]
         told = tuple(kept[: self.policy.limits.differences])
-        if self._paths:
+        if self._paths and not (incomparable and self._only_minor()):
             result = Result.DIFFERENT
         elif incomparable:
             result = Result.INCOMPARABLE
@@ -342,6 +343,10 @@ class Findings:
             shape=shape,
             differing_paths=tuple(sorted(self._paths)[:_PATHS]),
         )
+
+    def _only_minor(self) -> bool:
+        counting = (place for place in self._places.values() if not place.expected)
+        return all(place.example.severity is Severity.MINOR for place in counting)
 
     def _causes(self) -> tuple[Cause, ...]:
         grouped: dict[tuple[str, ...], list[_Place]] = {}

@@ -38,6 +38,7 @@ def compare_json(legacy: Body, new: Body, found: Findings) -> bool:
     if one.colons - other.colons != balance or (not found.different and one.may_have_duplicates):
         _compare_duplicates(one, other, found)
     _compare_constants(one, other, found)
+    _compare_encodings(one, other, found)
     return True
 
 
@@ -86,6 +87,17 @@ def _compare_duplicates(one: Document, other: Document, found: Findings) -> None
             *(path, path, Kind.BODY, Severity.MAJOR, was, now, "duplicate_key"),
             "a name stands more than once in one object; readers take the first or the last",
             redacted=found.policy.root.member(name).redacted or is_secret_place(path),
+        )
+
+
+def _compare_encodings(one: Document, other: Document, found: Findings) -> None:
+    """Report another charset than UTF-8: few readers of JSON look for what a header says of it."""
+    if one.is_utf8 is not other.is_utf8:
+        was, now = ("UTF-8" if each.is_utf8 else "no UTF-8" for each in (one, other))
+        found.record(
+            *("$", "$", Kind.BODY, Severity.MAJOR, was, now, "encoding"),
+            "JSON is UTF-8 whatever its header says (RFC 8259, 8.1)",
+            redacted=False,
         )
 
 

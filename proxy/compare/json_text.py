@@ -31,6 +31,8 @@ class Document:
 
     text: str
     value: Json
+    # Whether it came as UTF-8 (RFC 8259, 8.1).
+    is_utf8: bool = True
 
     @property
     def colons(self) -> int:
@@ -85,9 +87,9 @@ def parse(content: bytes, charset: str, limits: CompareLimits) -> Document:
     """Read a JSON body. Raises `NotJson`, and `Incomparable` beyond the limits (nodes, depth)."""
     try:
         # RFC 8259, 8.1: UTF-8 whatever the charset parameter says, which it does not define.
-        text = content.decode("utf-8")
+        text, is_utf8 = content.decode("utf-8"), True
     except UnicodeDecodeError:
-        text = text_of(content, charset)
+        text, is_utf8 = text_of(content, charset), False
     text = text.removeprefix("\ufeff")
     openings = text.count("{") + text.count("[")
     # At most so many values; a comma inside a text counts as well.
@@ -101,7 +103,7 @@ def parse(content: bytes, charset: str, limits: CompareLimits) -> Document:
         raise NotJson(f"{error.msg} at character {error.pos + 1}") from None
     if openings > limits.depth and depth_of(value) > limits.depth:
         raise Incomparable("depth")
-    return Document(text, value)
+    return Document(text, value, is_utf8)
 
 
 def colons_of(value: Json) -> int:

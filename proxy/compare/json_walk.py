@@ -190,11 +190,13 @@ class Walk:
     def _arrays(
         self, legacy: list[Json], new: list[Json], path: str, at: str, node: RuleNode
     ) -> None:
-        keys = [
-            rule
-            for rule in (*node.element().rules, *node.rules)
-            if rule.op in (Op.KEY_BY, Op.UNORDERED)
+        keys = [rule for rule in node.rules if rule.op in (Op.KEY_BY, Op.UNORDERED)]
+        of_elements = [
+            rule for rule in node.element().rules if rule.op in (Op.KEY_BY, Op.UNORDERED)
         ]
+        if of_elements and not any(type(value) is list for value in (*legacy, *new)):
+            # What is said of elements that are no arrays is meant for the array of them.
+            keys = [*of_elements, *keys]
         key = next((rule.rule.key for rule in keys if rule.op is Op.KEY_BY), "")
         pairing = pair_elements(legacy, new, node, key, self._digests)
         below = f"{path}[*]"

@@ -57,11 +57,12 @@ def _compare_bodies(legacy: Answer, new: Answer, found: Findings) -> Comparison:
     kind, charset = parameters(content_type)
     if coding == new_coding and legacy.body == new.body:
         return _equal(legacy.body, coding, kind, found)
-    try:
-        content = decoded(legacy.body, coding, found.policy.limits)
-        new_content = decoded(new.body, new_coding, found.policy.limits)
-    except Incomparable as reason:
-        return found.finish(incomparable=reason.reason)
+    content, why = _decoded(legacy.body, coding, found)
+    new_content, new_why = _decoded(new.body, new_coding, found)
+    if why or new_why:
+        if "decode" in (why, new_why) and not (why and new_why):
+            _note_undecodable("legacy" if why else "new", found)
+        return found.finish(incomparable=why or new_why)
     shape = shape_of(kind, content)
     new_kind, new_charset = parameters(new_content_type)
     content, defects = extract(content)
@@ -95,6 +96,14 @@ def _compare_bodies(legacy: Answer, new: Answer, found: Findings) -> Comparison:
     return found.finish(incomparable=incomparable, defects=defects, shape=shape)
 
 
+def _decoded(body: bytes, coding: bytes, found: Findings) -> tuple[bytes, str]:
+    """The content without its codings, or why there is none."""
+    try:
+        return decoded(body, coding, found.policy.limits), ""
+    except Incomparable as reason:
+        return b"", reason.reason
+
+
 def _equal(body: bytes, coding: bytes, kind: bytes, found: Findings) -> Comparison:
     """What is equal as it was sent is equal, even where nobody could have unpacked it."""
     try:
@@ -115,6 +124,15 @@ def _described(headers: tuple[Header, ...]) -> tuple[bytes, bytes]:
         elif length == 12 and name.lower() == b"content-type":
             content_type = value
     return coding, content_type
+
+
+def _note_undecodable(side: str, found: Findings) -> None:
+    broken, whole = "cannot be unpacked", "a body"
+    found.record(
+        *("body", "body", Kind.BODY, Severity.CRITICAL),
+        *((broken, whole) if side == "legacy" else (whole, broken)),
+        *(f"undecodable:{side}", f"the {side} body is not what its Content-Encoding says"),
+    )
 
 
 def _note_empty(content: bytes, new_content: bytes, found: Findings) -> None:

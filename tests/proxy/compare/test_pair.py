@@ -76,6 +76,8 @@ def test_a_body_that_cannot_be_unpacked_hides_no_other_difference() -> None:
     assert found.result is Result.DIFFERENT
     packed = answer(gzip.compress(b"[1]"), coding=b"gzip")
     found = compare(packed, answer(b"x", coding=b"gzip"), POLICY)
+    assert (found.result, found.causes[0].cause) == (Result.DIFFERENT, "undecodable:new")
+    found = compare(answer(b"y", coding=b"gzip"), answer(b"x", coding=b"gzip"), POLICY)
     assert (found.result, found.incomparable) == (Result.INCOMPARABLE, "decode")
 
 

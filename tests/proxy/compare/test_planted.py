@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
+
 import pytest
 
 from proxy.compare.comparison import Comparison, Result
 from proxy.compare.pair import compare
 from proxy.compare.policy import CompiledPolicy
-from proxy.compare_policy import ComparePolicy, Facet, HtmlPolicy, Profile
-from tests.proxy.compare.pairs import answer, compare_bodies, told
+from proxy.compare_policy import ComparePolicy, Facet, HtmlPolicy, Op, Profile
+from tests.proxy.compare.pairs import answer, compare_bodies, compare_values, rule, told
 
 HTML, XML = b"text/html; charset=utf-8", b"text/xml"
 POLICY = CompiledPolicy.compile(ComparePolicy(profile=Profile.PHP))
@@ -142,3 +144,39 @@ def test_a_value_that_a_later_one_of_its_name_hides_is_compared(legacy: bytes, n
 def test_the_same_name_twice_on_both_sides_is_no_difference() -> None:
     found = compare_bodies(b'{"a": NaN, "a": 2.0}', b'{"a":NaN,"a":2.0}')
     assert found.result is Result.EQUAL
+
+
+def test_json_in_another_charset_than_utf8_is_told_even_where_its_header_says_so() -> None:
+    kind = b"application/json; charset=iso-8859-1"
+    one, other = (answer('{"a":"é"}'.encode(codec), kind) for codec in ("utf-8", "latin-1"))
+    found = compare(one, other, POLICY)
+    assert told(found) == {("$", "body", "encoding")}
+    assert (found.differences[0].legacy, found.differences[0].new) == ("UTF-8", "no UTF-8")
+
+
+@pytest.mark.parametrize("coding", [b"gzip", b"deflate", b"br", b"zstd"])
+def test_a_body_that_one_side_cannot_unpack_is_critical(coding: bytes) -> None:
+    broken = answer(b"\x00\x01broken", coding=coding)
+    found = compare(answer(b'{"a":1}'), broken, POLICY)
+    assert found.causes[0].cause == "undecodable:new"
+    assert found.severity == "critical"
+    assert compare(broken, answer(b"{}"), POLICY).causes[0].cause == "undecodable:legacy"
+    both = compare(broken, answer(b"\x00\x02", coding=coding), POLICY)
+    assert (both.result, both.incomparable) == (Result.INCOMPARABLE, "decode")
+
+
+def test_a_minor_difference_beside_a_body_that_nobody_could_compare_is_no_answer() -> None:
+    packed = answer(gzip.compress(b" " * 20_000_000), coding=b"gzip")
+    found = compare(answer(b'{"a":1}'), packed, POLICY)
+    assert (found.result, found.incomparable) == (Result.INCOMPARABLE, "ratio")
+    assert [difference.path for difference in found.differences] == ["header:content-encoding"]
+
+
+def test_a_rule_for_arrays_in_an_array_is_none_for_their_order() -> None:
+    inner = rule("$.rows[*]", Op.UNORDERED)
+    legacy = {"rows": [[1, 2], [3, 4]]}
+    assert compare_values(legacy, {"rows": [[2, 1], [4, 3]]}, inner).result is Result.NORMALISED
+    assert told(compare_values(legacy, {"rows": [[3, 4], [1, 2]]}, inner)) == {
+        ("$.rows", "order", "order")
+    }
+    assert compare_values({"rows": [1, 2]}, {"rows": [2, 1]}, inner).result is Result.NORMALISED
