@@ -150,7 +150,8 @@ class Rollbacks:
             held = self._still_held(scope)
             fleet = self._reached(confirmed)
             return change(confirmed, switches.holds, changed=False, still_held=held, fleet=fleet)
-        self._check_cooldown(lifted, force=force)
+        if self._is_too_young(lifted, force=force):
+            before += ", for less than control.resume_cooldown"
         revision = self._publisher.revision
         await self._journal.announce("resume", scope, actor, reason, before, revision=revision)
         # The disk took its time: somebody else may have been quicker.
@@ -239,12 +240,15 @@ class Rollbacks:
         """What holds a scope on other replicas and not here: "signal on shop-2"."""
         return () if self.fleet is None else self.fleet.held_elsewhere(scope)
 
-    def _check_cooldown(self, lifted: tuple[Hold, ...], *, force: bool) -> None:
+    def _is_too_young(self, lifted: tuple[Hold, ...], *, force: bool) -> bool:
+        """Whether force is needed to end these, and is there. Raises Refused where it is not."""
         youngest = max((hold.since for hold in lifted), default=0.0)
         left = youngest + self._cooldown - time.time()
         # A clock that was set back makes no cooldown longer than it is.
-        if force or not 0 < left <= self._cooldown:
-            return
+        if not 0 < left <= self._cooldown:
+            return False
+        if force:
+            return True
         raise Refused(
             Refusal.CONFLICT,
             f"the rollback is younger than control.resume_cooldown ({self._cooldown:g} s): wait"

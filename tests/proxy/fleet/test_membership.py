@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -224,6 +225,9 @@ async def test_a_young_rollback_is_ended_by_force_only(tmp_path: Path, sea: Sea)
         assert one.rolled_back
         assert (await resume(one, force=True)).changed
         assert not one.rolled_back
+        # Who passed over the cooldown stands in the audit.
+        done = json.loads((one.directory.path / "audit.jsonl").read_text().splitlines()[-1])
+        assert done["before"] == "rolled back by command, for less than control.resume_cooldown"
 
 
 async def test_replicas_that_differ_are_told_of_and_that_they_agree_again(
