@@ -144,8 +144,12 @@ def _asked(args: argparse.Namespace, path: str) -> dict[str, Any]:
     try:
         answer: dict[str, Any] = client.ask(args, "GET", path)
     except Failure as failure:
+        kept = client.state_directory(args)
+        hint = ""
+        if isinstance(failure, client.Unreachable) and (kept / IN_USE).is_file():
+            hint = f"; without it, its files can be read: figway audit {kept}"
         # What was not looked at was not found to be altered.
-        raise Failure(UNUSABLE, str(failure), failure.answer) from None
+        raise Failure(UNUSABLE, f"{failure}{hint}", failure.answer) from None
     return answer
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from proxy.cli.client import Unreachable
 from proxy.cli.main import main
 from proxy.cli.output import Failure
 from proxy.supervision.audit import Actor, Audit, Entry
@@ -88,6 +89,20 @@ def test_what_cannot_be_read_is_not_called_altered(
     monkeypatch.setattr("proxy.cli.client.ask", ask)
     assert main(["audit", *words]) == 2
     assert "cannot be read" in capsys.readouterr().err
+
+
+def test_of_a_figway_that_does_not_run_the_files_are_named(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def ask(*_: object) -> object:
+        raise Unreachable(2, "cannot reach figway")
+
+    monkeypatch.setattr("proxy.cli.client.ask", ask)
+    assert main(["audit", "--verify", "--state-dir", str(file.parent)]) == 2
+    said = f"cannot reach figway; without it, its files can be read: figway audit {file.parent}"
+    assert said in capsys.readouterr().err
+    assert main(["audit", "--state-dir", str(file.parent / "none")]) == 2
+    assert "without it" not in capsys.readouterr().err
 
 
 def test_one_worker_is_one(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
