@@ -7,7 +7,7 @@ import asyncio
 from aiohttp import web
 
 from proxy.admin.metrics import render
-from proxy.fleet.freshness import PROVEN
+from proxy.fleet.spread import PROVEN
 from proxy.supervision.report import Report
 
 

@@ -8,6 +8,7 @@ that the figway named, or that it kept in its state directory.
 from __future__ import annotations
 
 import argparse
+import http.client
 import json
 import os
 import time
@@ -19,6 +20,7 @@ from typing import Any
 
 from proxy.cli import client
 from proxy.cli.output import Failure
+from proxy.fleet.spread import PROVEN
 
 # A fleet is asked at once, so that one dead machine does not hold up the others.
 _AT_ONCE = 32
@@ -26,6 +28,8 @@ _AT_ONCE = 32
 _GRACE_SECONDS = 5.0
 # A machine that is silent in the store is most likely dead.
 UNHEARD_SECONDS = 3.0
+# How long one that the store does not know by its address may take to say that it hears the store.
+UNKNOWN_SECONDS = 1.0
 
 
 def change(args: argparse.Namespace, path: str, body: dict[str, object]) -> Any:
@@ -52,8 +56,12 @@ def change(args: argparse.Namespace, path: str, body: dict[str, object]) -> Any:
             known = _named(peers)
             if not set(known) - asked:
                 return answer
+        case "shared":
+            unknown = (peer for peer in _named(answer["fleet"].get("unknown", ())))
+            unheard = [*peers, *_deaf(peer for peer in unknown if peer not in {*asked, *peers})]
+            return _with_the_unheard(args, path, body, answer, unheard) if unheard else answer
         case _:
-            return _with_the_unheard(args, path, body, answer, peers) if peers else answer
+            return answer
     own = _in_its_own_words(answer, _address(args), answer["applied_ms"])
     return _joined(own, _ask_all(args, path, body, known, asked))
 
@@ -88,6 +96,30 @@ def _with_the_unheard(
         answers = dict(zip(unheard, found, strict=True))
     there = {peer: each for peer, each in answers.items() if not _is_dead(each)}
     return _joined(answer, there)
+
+
+def _deaf(peers: Iterable[str]) -> list[str]:
+    """Those that serve and cannot prove that they hear the store; no token is needed to ask."""
+    asked = list(peers)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return [peer for peer, deaf in zip(asked, pool.map(_is_deaf, asked), strict=True) if deaf]
+
+
+def _is_deaf(peer: str) -> bool:
+    url = urllib.parse.urlsplit(peer)
+    kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
+    try:
+        connection = kind(url.hostname or "", url.port, timeout=UNKNOWN_SECONDS)
+    except ValueError:
+        return False
+    try:
+        connection.request("GET", "/readyz?verbose")
+        return PROVEN not in connection.getresponse().read().decode(errors="replace")
+    except (OSError, http.client.HTTPException):
+        # One that takes the connection and hangs may serve.
+        return connection.sock is not None
+    finally:
+        connection.close()
 
 
 def _is_dead(answer: object) -> bool:

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 import aiohttp
 
-# How a fresh replica says so to whoever asks /readyz?verbose; no token is needed for that.
-PROVEN = "[+] shared state proven"
+from proxy.fleet.spread import PROVEN
+
 _PATIENCE_SECONDS = 1.0
 # A proof that no peer answers is not needed from more than these.
 _MOST = 8

@@ -98,7 +98,8 @@ class Fleet:
         # Set once the store has said what it holds, or that it cannot.
         self.answered = asyncio.Event()
         self.applied = 0
-        # Whom to ask while the store cannot be.
+        # Whom to ask while the store cannot be: those that are configured, and all that are known.
+        self.configured: tuple[str, ...] = ()
         self.peers: tuple[str, ...] = ()
         self.health = StoreHealth(state="starting")
         self.replicas: tuple[Replica, ...] = ()
@@ -310,7 +311,9 @@ class Fleet:
         said = [word.revision for word in (mark, share) if word is not None]
         revision = max(said, default=state.revision)
         replicas = await self._collector.collect(revision, began, patience)
-        reach = Reach(state="shared", revision=revision, ms=ms, peers=self._unheard)
+        reach = Reach(
+            state="shared", revision=revision, ms=ms, peers=self._unheard, unknown=self._unknown
+        )
         return Spread(reach=reach, replicas=replicas)
 
     @property
@@ -322,6 +325,12 @@ class Fleet:
             for each in self.replicas
             if not each.live and each.facts.admin and each.facts.replica not in names
         )
+
+    @property
+    def _unknown(self) -> tuple[str, ...]:
+        """Configured peers that are no address of a replica that is known."""
+        known = {self._facts().admin, *(each.facts.admin for each in self.replicas)}
+        return tuple(peer for peer in self.configured if peer not in known)
 
     async def _own_word(self, began: float, patience: float) -> ReplicaAck:
         """What the workers of this replica alone say."""

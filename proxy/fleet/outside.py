@@ -95,7 +95,7 @@ class Outside:
             diverged_after=self.plane.control.diverged_after,
             log=self._log,
         )
-        fleet.peers = self.plane.control.peers
+        fleet.peers = fleet.configured = self.plane.control.peers
         fleet.on_replicas = self._met
         fleet.on_nudged = self._nudged
         fleet.on_moved = self._moved

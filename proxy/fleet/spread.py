@@ -6,6 +6,9 @@ from dataclasses import dataclass, replace
 
 from proxy.fleet.acks import ReplicaAck
 
+# How a replica that hears the store says so to whoever asks /readyz?verbose; that needs no token.
+PROVEN = "[+] shared state proven"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reach:
@@ -23,6 +26,9 @@ class Reach:
     # Whom to ask directly: all others if it is apart or unreachable; if it is shared, replicas that
     # left without a word and may be cut off from the store alone.
     peers: tuple[str, ...] = ()
+    # If it is shared: configured peers that no replica of the registry is known by. By another name
+    # they have heard of it; one that the store never saw has not.
+    unknown: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

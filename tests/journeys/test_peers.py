@@ -1,10 +1,12 @@
-"""Replicas that share no Redis: FIGWAY_PEERS is enough for a rollback on all of them."""
+"""Replicas that share no Redis, or not all: FIGWAY_PEERS is enough for a rollback on all."""
 
 from __future__ import annotations
 
 from tests.journeys.conftest import Shop
 from tests.journeys.figway_process import figway
 from tests.journeys.fleet import TOKEN, Fleet
+from tests.rigs.child import free_ports
+from tests.rigs.redis_server import RedisServer
 
 
 def test_a_rollback_asks_every_peer_by_itself_and_so_does_a_resume(shop: Shop) -> None:
@@ -45,4 +47,19 @@ def test_peers_that_only_the_command_knows_are_asked_too(shop: Shop) -> None:
         done = figway(*command, environ={**environ, "FIGWAY_PEERS": peers})
         assert done.code == 0, done
         assert [each["state"] for each in done.json["replicas"]] == ["applied", "applied"]
+        assert fleet.sides() == fleet.everywhere("legacy")
+
+
+def test_a_peer_that_never_reached_redis_is_rolled_back_too(
+    shop: Shop, redis_server: RedisServer
+) -> None:
+    with Fleet(shop, redis_server, size=2) as fleet:
+        fleet.replicas[2].stop()
+        [nowhere] = free_ports(1)
+        cut = fleet.launch(2, FIGWAY_REDIS_URL=f"redis://127.0.0.1:{nowhere}").serving()
+        fleet.wait_until(lambda: cut.status()["fleet"]["stale"])
+        done = fleet.run("rollback", "--all", "--reason", "INC-42", "--wait", "--json")
+        assert done.code == 0, done
+        said = {each["replica"]: each["state"] for each in done.json["replicas"]}
+        assert said == {"replica-1": "applied", "replica-2": "applied"}
         assert fleet.sides() == fleet.everywhere("legacy")

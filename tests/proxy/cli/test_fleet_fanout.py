@@ -16,6 +16,7 @@ import pytest
 
 from proxy.cli import fleet_fanout
 from proxy.cli.main import main
+from proxy.fleet.spread import PROVEN
 from tests.rigs.child import free_ports
 
 
@@ -30,6 +31,9 @@ class Replica:
     status: int = 200
     # Others that it tells of, as one with a store that works does.
     others: list[str] = field(default_factory=list)
+    # Configured peers that it knows no replica by, and whether it says that it hears the store.
+    unknown: list[str] = field(default_factory=list)
+    proven: bool = False
     # What still holds the scope there, and what it warns of.
     held: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -41,7 +45,8 @@ class Replica:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                self._answer(404, {"detail": "no plan here"})
+                ready = self.path == "/readyz?verbose" and replica.proven
+                self._answer(404, {"detail": PROVEN if ready else "no plan here"})
 
             def do_POST(self) -> None:
                 length = int(self.headers["Content-Length"])
@@ -90,7 +95,13 @@ class Replica:
                 {"replica": name, "boot": f"boot-{name}", "state": state, "ms": 2, "applied_ms": 1}
                 for name, state in words
             ],
-            "fleet": {"state": self.state, "revision": 0, "detail": "down", "peers": self.peers},
+            "fleet": {
+                "state": self.state,
+                "revision": 0,
+                "detail": "down",
+                "peers": self.peers,
+                "unknown": self.unknown,
+            },
         }
 
 
@@ -345,3 +356,25 @@ def test_what_still_holds_on_a_peer_is_told_and_the_exit_code_says_so(
     first.held = ["flag"]
     assert main([*command, "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["still_held"] == ["flag"]
+
+
+@pytest.mark.parametrize("where", ["the figway that is asked", "the command"])
+def test_a_peer_that_the_store_never_saw_is_asked_unless_it_hears_the_store(
+    start: Callable[..., Replica],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    where: str,
+) -> None:
+    by_another_name, cut_off = start("b", proven=True), start("c")
+    first = start("a", state="shared", others=["b"])
+    unknown = [by_another_name.url, cut_off.url, dead()]
+    if where == "the command":
+        monkeypatch.setenv("FIGWAY_PEERS", ",".join((*unknown, first.url)))
+    else:
+        first.unknown = unknown
+    assert roll_back(first.url, "--json") == 0
+    assert words(capsys.readouterr().out) == dict.fromkeys("abc", "applied")
+    assert [len(each.asked) for each in (first, by_another_name, cut_off)] == [1, 0, 1]
+    cut_off.confirmed = False
+    assert roll_back(first.url) == 1
+    assert "c: NOT confirmed" in capsys.readouterr().out

@@ -9,7 +9,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from proxy.fleet.freshness import PROVEN, fresh_peer
+from proxy.fleet.freshness import fresh_peer
+from proxy.fleet.spread import PROVEN
 from tests.rigs.child import free_ports
 
 
