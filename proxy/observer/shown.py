@@ -109,13 +109,21 @@ def _causes(
         yield ShownCause(
             fingerprint=fingerprint,
             cause=report.cause,
-            explanation=report.explanation,
+            explanation=_explained(report, example),
             severity=report.severity,
             paths=report.paths,
             rule=None if example is None else _written(silencing_rule(_cause(report, example))),
             triage=report.triage,
             ticket=report.ticket,
         )
+
+
+def _explained(report: CauseReport, example: KeptDifference | None) -> str:
+    """The explanation, which has the values of the pair in which the cause was seen first."""
+    told = report.explanation
+    if example is None or not told.startswith("legacy "):
+        return told
+    return told if told.startswith(f"legacy {example.legacy}, ") else f"first seen as {told}"
 
 
 def _cause(report: CauseReport, example: KeptDifference) -> Cause:

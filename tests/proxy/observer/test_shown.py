@@ -20,12 +20,12 @@ def difference(path: str, cause: str, severity: str, legacy: str, new: str) -> K
     )
 
 
-def known(path: str, cause: str, severity: str) -> CauseReport:
+def known(path: str, cause: str, severity: str, explanation: str) -> CauseReport:
     return CauseReport(
         fingerprint=f"of {path}",
         paths=(path,),
         cause=cause,
-        explanation=f"{cause} it is",
+        explanation=explanation,
         severity=severity,
         count=40,
         example="",
@@ -56,7 +56,14 @@ def test_every_cause_of_a_pair_is_shown_whichever_it_was_kept_for() -> None:
             ),
         ),
     )
-    reports = (known("$.id", "int_to_string", "critical"), known("$.price", "rounding", "major"))
+    reports = (
+        known("$.id", "int_to_string", "critical", 'legacy 3, new "3": a number became a text'),
+        known("$.price", "rounding", "major", "legacy 61.305, new 61.3: rounded to 1 place"),
+    )
     shown = shown_exemplar(stored, {each.fingerprint: each for each in reports})
-    assert [each.explanation for each in shown.causes] == ["int_to_string it is", "rounding it is"]
+    assert [each.explanation for each in shown.causes] == [
+        # The values are those of another pair.
+        'first seen as legacy 3, new "3": a number became a text',
+        "legacy 61.305, new 61.3: rounded to 1 place",
+    ]
     assert [each.rule and each.rule["op"] for each in shown.causes] == ["expected", "number"]
