@@ -142,14 +142,13 @@ def _verified(args: argparse.Namespace) -> dict[str, Any]:
 
 def _asked(args: argparse.Namespace, path: str) -> dict[str, Any]:
     try:
-        answer: dict[str, Any] = client.ask(args, "GET", path)
-    except Failure as failure:
+        answer: dict[str, Any] = client.look(args, path)
+    except client.Unreachable as failure:
         kept = client.state_directory(args)
-        hint = ""
-        if isinstance(failure, client.Unreachable) and (kept / IN_USE).is_file():
-            hint = f"; without it, its files can be read: figway audit {kept}"
-        # What was not looked at was not found to be altered.
-        raise Failure(UNUSABLE, f"{failure}{hint}", failure.answer) from None
+        if not (kept / IN_USE).is_file():
+            raise
+        hint = f"{failure}; without it, its files can be read: figway audit {kept}"
+        raise Failure(UNUSABLE, hint) from None
     return answer
 
 

@@ -89,7 +89,7 @@ def _live(args: argparse.Namespace, text: bytes) -> tuple[Finding, ...]:
         # What cannot be loaded is told of already, and cannot be held against anything.
         return ()
     live = ask_flags(args)
-    plan = client.ask(args, "GET", "/api/v1/plan")
+    plan = client.look(args, "/api/v1/plan")
     complaints = [Complaint(flag="", message=problem) for problem in live.problems]
     overload = plan["summary"] if plan["verdict"] == "exceeds" else ""
     return (

@@ -105,6 +105,15 @@ def ask(
     return answer
 
 
+def look(args: argparse.Namespace, path: str) -> Any:
+    """Ask for what a command judges by. Raises Failure, exit 2: without it there is no verdict."""
+    try:
+        return ask(args, "GET", path)
+    except Failure as failure:
+        failure.code = 2
+        raise
+
+
 def state_directory(args: argparse.Namespace) -> Path:
     """Where the figway that is asked keeps its files."""
     return Path(args.state_dir or os.environ.get("FIGWAY_STATE_DIR") or DEFAULT_STATE_DIR)

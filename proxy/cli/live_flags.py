@@ -22,8 +22,8 @@ class LiveFlags:
 
 
 def ask_flags(args: argparse.Namespace) -> LiveFlags:
-    """Ask. Raises Failure: exit 2 when figway cannot be reached or is another version."""
-    answer = client.ask(args, "GET", "/api/v1/flags")
+    """Ask. Raises Failure: exit 2 when figway does not say, or is another version."""
+    answer = client.look(args, "/api/v1/flags")
     try:
         return LiveFlags(
             provider=answer["provider"],

@@ -36,7 +36,8 @@ def add_parser(subparsers: Parsers) -> None:
         "  figway rollback --plan\n"
         "\nexit codes: 0 every live replica confirmed, 1 refused or not confirmed,"
         " 2 figway cannot be reached\n"
-        "with --plan: 0 legacy bears it or nobody said what it bears, 1 it would get more\n",
+        "with --plan: 0 legacy bears it or nobody said what it bears, 1 it would get more,"
+        " 2 there is no plan\n",
         formatter_class=Help,
         allow_abbrev=False,
     )
@@ -70,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _tell_plan(args: argparse.Namespace) -> int:
-    plan = client.ask(args, "GET", f"/api/v1/plan?scope={quote(args.scope or ALL)}")
+    plan = client.look(args, f"/api/v1/plan?scope={quote(args.scope or ALL)}")
     if args.json:
         print_json(plan)
     else:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from proxy.cli.main import main
+from proxy.cli.output import Failure
 
 DONE = {
     "unconfirmed": [],
@@ -155,6 +156,17 @@ def test_what_only_looks_needs_neither_scope_nor_reason(
     assert main(["rollback", *words, "--plan"]) == 1
     assert asked == [("GET", f"/api/v1/plan?scope={scope}")]
     assert "MORE THAN IT BEARS" in capsys.readouterr().out
+
+
+def test_no_plan_is_no_verdict(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def ask(*_: object) -> object:
+        raise Failure(1, "there is no route 'x'")
+
+    monkeypatch.setattr("proxy.cli.client.ask", ask)
+    assert main(["rollback", "--route", "x", "--plan"]) == 2
+    assert "there is no route" in capsys.readouterr().err
 
 
 def test_what_acts_needs_a_scope(capsys: pytest.CaptureFixture[str]) -> None:
