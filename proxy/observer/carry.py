@@ -119,7 +119,7 @@ class Carry:
         """The route as routes.yaml has it now, unless what was decided is not shadowed any more."""
         terms, decided = self._terms, request.decided
         await terms.until_known(decided.config_revision, _NEWS_PATIENCE)
-        if terms.paused:
+        if terms.stopped(decided):
             return Ending(Outcome.SHED, "paused")
         route = terms.shadowed(decided.route, decided.shadow)
         return Ending(Outcome.INCOMPARABLE, "config_changed") if route is None else route

@@ -171,7 +171,7 @@ class Dispatch:
         """Why nothing will be sent for this exchange; empty when it may wait for its turn."""
         terms = self._terms
         policy = terms.policy
-        if terms.paused:
+        if terms.stopped(hand.request.decided):
             return "paused"
         if policy.loop_lag_shed and self._lag.seconds > policy.loop_lag_shed:
             return "loop_lag"

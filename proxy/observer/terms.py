@@ -14,6 +14,7 @@ from proxy.compare.policy import CompiledPolicy, rules_hash
 from proxy.compare_policy import ComparePolicy, Rule
 from proxy.evidence.epoch import Epoch, epoch_of
 from proxy.exchange import Answer
+from proxy.handover import Decided
 from proxy.link import Apply
 from proxy.observer.store import RouteTerms
 from proxy.routing.route import Route, RouteFile, Upstream
@@ -42,6 +43,7 @@ class Terms:
         self._routes: dict[str, Route] = {}
         self._upstreams: dict[str, Upstream] = {}
         self._flags_paused = False
+        self._flags_revision = 0
         self._revisions: deque[str] = deque(maxlen=_REMEMBERED)
         # Of the routes in use and of one day: see _remembers.
         self._compiled: dict[str, CompiledPolicy] = {}
@@ -60,6 +62,7 @@ class Terms:
     def apply(self, message: Apply) -> None:
         """Take a publication."""
         self._flags_paused = message.flags.shadow_paused
+        self._flags_revision = message.flags.revision
         file = message.routes
         if file is None:
             return
@@ -82,6 +85,16 @@ class Terms:
     def paused(self) -> bool:
         """Whether no shadow request may be sent now."""
         return self._flags_paused or self.policy.kill_switch
+
+    def stopped(self, decided: Decided) -> bool:
+        """Whether what was decided so may not be sent any more because of a pause.
+
+        A paused worker hands nothing over. One that decided by what is still on its way here knows
+        that the pause has ended.
+        """
+        known_flags = decided.flag_revision <= self._flags_revision
+        known_file = decided.config_revision in self._revisions
+        return (self._flags_paused and known_flags) or (self.policy.kill_switch and known_file)
 
     @property
     def revision(self) -> str:

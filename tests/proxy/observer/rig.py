@@ -155,6 +155,7 @@ class Asked:
     route: str = "a"
     side: Side = Side.LEGACY
     revision: str = "r1"
+    flags: int = 1
 
     @property
     def head(self) -> bytes:
@@ -197,7 +198,7 @@ class Player:
                 shadow=Side.NEW if asked.side is Side.LEGACY else Side.LEGACY,
                 reason=Reason.STAGE_SHADOW,
                 config_revision=asked.revision,
-                flag_revision=1,
+                flag_revision=asked.flags,
             ),
             started=time.time(),
             target=asked.target,

@@ -31,6 +31,24 @@ async def test_a_pause_sheds_what_waits_and_what_comes(tmp_path: Path) -> None:
         await made.until(lambda: made.observer.dispatch.asking == 1)
 
 
+async def test_what_a_worker_copied_after_a_pause_is_not_stopped_by_it(tmp_path: Path) -> None:
+    """The worker may hear that the pause has ended before this process does."""
+    async with rig(tmp_path, new=answer(response()), policy=CALM) as made:
+        player = made.worker()
+        made.apply(paused=True)
+        player.whole(Asked(flags=made.revision))
+        assert await made.settled(1) == {"shed/paused": 1}
+        player.whole(Asked(flags=made.revision + 1))
+        assert await made.settled(2) == {"shed/paused": 1, "match": 1}
+        made.apply(replace(made.file, shadow=replace(CALM, kill_switch=True)))
+        player.whole(Asked(flags=made.revision + 1))
+        assert await made.settled(3) == {"shed/paused": 2, "match": 1}
+        player.whole(Asked(revision="r2"))
+        await made.until(lambda: made.observer.dispatch.at_work)
+        made.apply(replace(made.file, revision="r2"))
+        assert await made.settled(4) == {"shed/paused": 2, "match": 2}
+
+
 async def test_the_kill_switch_of_the_file_does_the_same(tmp_path: Path) -> None:
     async with rig(tmp_path, new=answer(response()), policy=CALM) as made:
         player = made.worker()
