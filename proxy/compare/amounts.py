@@ -26,13 +26,13 @@ def infer_numbers(legacy: Decimal, new: Decimal) -> Inference:
     if max(before, after) >= 1 and distance == _unit(max(before, after)):
         return Inference("rounding", f"off by one in the last of {_places(max(before, after))}")
     # Money is written with its zeros: 22.95 rounded to whole numbers is 23.00.
-    kept = _places_used(new)
-    if _places_used(legacy) > kept and distance < _unit(kept):
-        if distance <= _unit(kept) / 2:
-            return Inference("rounding", f"rounded to {_places(kept)}")
-        return Inference(
-            "rounding", f"cut off after {_places(kept)}" if kept else "cut off after the point"
-        )
+    for kept in dict.fromkeys((after, _places_used(new))):
+        if _places_used(legacy) > kept and distance < _unit(kept):
+            if distance <= _unit(kept) / 2:
+                return Inference("rounding", f"rounded to {_places(kept)}")
+            return Inference(
+                "rounding", f"cut off after {_places(kept)}" if kept else "cut off after the point"
+            )
     if after > before and distance < _unit(before):
         return Inference("unrounded", f"legacy rounds to {_places(before)}, new does not")
     if legacy == -new:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from urllib.parse import unquote_to_bytes
 
 from proxy.compare.charset import text_of
@@ -46,4 +47,7 @@ def _fields(body: Body, found: Findings) -> dict[str, list[str]]:
 
 
 def _text(raw: bytes, body: Body) -> str:
-    return text_of(unquote_to_bytes(raw.replace(b"+", b" ")), body.charset)
+    plain = unquote_to_bytes(raw.replace(b"+", b" "))
+    # A byte order mark is one at the beginning of a body; here it is a character.
+    mark = "\ufeff" if plain.startswith(BOM_UTF8) else ""
+    return mark + text_of(plain, body.charset)

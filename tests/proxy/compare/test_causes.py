@@ -161,3 +161,18 @@ def test_inferring_never_fails(legacy: object, new: object) -> None:
 )
 def test_the_note_tells_the_parameter(legacy: object, new: object, words: str) -> None:
     assert words in infer(legacy, new).note
+
+
+@pytest.mark.parametrize(
+    ("legacy", "new", "note"),
+    [
+        pytest.param(b"3.015", b"3.0", "rounded to 1 place", id="as many places as are written"),
+        pytest.param(b"3.07", b"3.0", "cut off after 1 place", id="too far for that"),
+        pytest.param(b"22.95", b"23.00", "rounded to whole numbers", id="zeros of money"),
+        pytest.param(b"12.345", b"12.30", "rounded to 1 place", id="one zero of money"),
+    ],
+)
+def test_rounding_is_told_with_the_places_that_are_left(
+    legacy: bytes, new: bytes, note: str
+) -> None:
+    assert infer(legacy, new).note == note

@@ -180,3 +180,9 @@ def test_a_rule_for_arrays_in_an_array_is_none_for_their_order() -> None:
         ("$.rows", "order", "order")
     }
     assert compare_values({"rows": [1, 2]}, {"rows": [2, 1]}, inner).result is Result.NORMALISED
+
+
+def test_a_mark_before_a_form_field_is_a_character() -> None:
+    kind = b"application/x-www-form-urlencoded"
+    one, other = (answer(body, kind) for body in (b"a=1&b=2", b"a=1&%EF%BB%BFb=2"))
+    assert compare(one, other, POLICY).result is Result.DIFFERENT
