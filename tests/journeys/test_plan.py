@@ -49,7 +49,7 @@ def test_a_plan_tells_the_load_that_legacy_would_get_and_changes_nothing(shop: S
     assert "stays on the new side (stage complete): done" in told.out
     assert figway.status()["holds"] == []
     assert figway.get("/product/a").headers["x-origin"] == "new"
-    assert figway.run("rollback", "--route", "nowhere", "--plan").code == 1
+    assert figway.run("rollback", "--route", "nowhere", "--plan").code == 2
 
     rolled_back = figway.run("rollback", "--all", "--reason", "drill")
     assert rolled_back.code == 0, rolled_back.err
