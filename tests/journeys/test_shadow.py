@@ -5,20 +5,27 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.journeys.figway_process import FigwayProcess
-from tests.rigs.raw_client import RawClient, Response
+from tests.journeys.shadow_stand import (
+    BODY,
+    SHADOW,
+    SHARED,
+    Stand,
+    ask,
+    client,
+    get,
+    pid_of_observer,
+    report,
+    response,
+    settled,
+    stand,
+)
 from tests.rigs.scripted_origin import (
     Conversation,
     Script,
-    ScriptedOrigin,
     answer,
     answer_then_reset,
     closed_port,
@@ -26,133 +33,7 @@ from tests.rigs.scripted_origin import (
     reset_at_once,
 )
 
-BODY = b'{"sku": "T-800", "price": 12.5, "tags": ["a", "b"]}'
-
-
-def response(body: bytes = BODY, *, status: int = 200, more: bytes = b"") -> bytes:
-    return b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\n%bContent-Length: %d\r\n\r\n%b" % (
-        status,
-        more,
-        len(body),
-        body,
-    )
-
-
-ROUTES = """\
-version: 1
-shadow: {shared}
-upstreams:
-  legacy: {{role: legacy, urls: ["{legacy}"]}}
-  catalog: {{urls: ["{new}"], version: "1"}}
-routes:
-  - id: item
-    match: {{path: {{prefix: /item}}}}
-    new: catalog
-    stage: {stage}
-    shadow: {{{shadow}}}
-  - id: plain
-    match: {{path: {{prefix: /plain}}}}
-    new: catalog
-    stage: shadow
-  - id: monolith
-    match: {{path: {{prefix: /}}}}
-"""
-# A busy machine is no reason to shed in a test, and legacy is asked no more than the test does.
-SHARED = "{loop_lag_shed: 0s, deadline: 5s}"
-SHADOW = "sample: 100%, aa: {rate: 0%, on_mismatch: false}"
-
-
-@dataclass
-class Stand:
-    """Two scripted origins, a folder, and figways over them."""
-
-    legacy: ScriptedOrigin
-    new: ScriptedOrigin
-    folder: Path
-    started: list[FigwayProcess] = field(default_factory=list)
-
-    def write(
-        self,
-        *,
-        stage: str = "shadow",
-        shadow: str = SHADOW,
-        shared: str = SHARED,
-        new: str = "",
-        flags: str = "rollback: false\n",
-    ) -> None:
-        text = ROUTES.format(
-            legacy=self.legacy.url,
-            new=new or self.new.url,
-            stage=stage,
-            shadow=shadow,
-            shared=shared,
-        )
-        (self.folder / "routes.yaml").write_text(text)
-        (self.folder / "flags.yaml").write_text(flags)
-
-    def start(self, **options: Any) -> FigwayProcess:
-        figway = FigwayProcess(self.folder, **options)
-        self.started.append(figway)
-        figway.serving()
-        figway.wait_until(lambda: figway.status()["observer"]["state"] == "ready")
-        return figway
-
-
-@pytest.fixture
-def stand(tmp_path: Path) -> Iterator[Stand]:
-    with ExitStack() as stack:
-        legacy = stack.enter_context(ScriptedOrigin(answer(response())))
-        new = stack.enter_context(ScriptedOrigin(answer(response())))
-        made = Stand(legacy, new, tmp_path)
-        made.write()
-        yield made
-        for figway in made.started:
-            figway.close()
-
-
-def client(figway: FigwayProcess) -> RawClient:
-    host, _, port = figway.listen.rpartition(":")
-    return RawClient((host, int(port)))
-
-
-def get(target: str, *fields: str) -> bytes:
-    lines = "".join(f"{line}\r\n" for line in fields)
-    return f"GET {target} HTTP/1.1\r\nHost: shop.example\r\n{lines}\r\n".encode()
-
-
-def ask(figway: FigwayProcess, request: bytes) -> Response:
-    with client(figway) as connection:
-        connection.send(request)
-        return connection.read_response(request.partition(b" ")[0].decode())
-
-
-def report(figway: FigwayProcess) -> dict[str, Any]:
-    """The evidence of the route `item`."""
-    answered = figway.api("/api/v1/shadow/report?route=item")
-    assert answered.status == 200, answered.body
-    (found,) = answered.json["routes"]
-    return dict(found)
-
-
-def is_balanced(found: dict[str, Any]) -> bool:
-    """Whether every eligible request has its one outcome, or is known to be under way."""
-    settled = sum(found["outcomes"].values())
-    return bool(found["eligible"] == settled + found["pending"] and not found["unaccounted"])
-
-
-def settled(figway: FigwayProcess, eligible: int) -> dict[str, int]:
-    """Wait until so many requests have ended; return the outcomes that came at all."""
-
-    def whole() -> dict[str, Any] | None:
-        found = report(figway)
-        return found if found["eligible"] >= eligible and not found["pending"] else None
-
-    found = figway.wait_until(whole)
-    assert is_balanced(found), found
-    assert found["eligible"] == eligible
-    assert figway.metric("figway_shadow_unaccounted") == 0
-    return {name: count for name, count in found["outcomes"].items() if count}
-
+__all__ = ["stand"]
 
 # No client ever notices.
 
@@ -175,6 +56,8 @@ def drip(conversation: Conversation) -> None:
 
 
 BRIEF = "{loop_lag_shed: 0s, deadline: 500ms}"
+
+
 FAULTS = [
     pytest.param(answer(response()), SHARED, {"match"}, id="healthy"),
     pytest.param(never_answer, BRIEF, {"shadow_timeout", "shed"}, id="hangs"),
@@ -474,158 +357,3 @@ def test_a_stop_finishes_the_shadows_that_were_begun(stand: Stand) -> None:
     assert not figway.events("observer_cut_short")
     again = stand.start()
     assert settled(again, 5) == {"match": 5}
-
-
-# Crashes.
-
-
-def test_the_observer_gives_its_processor_to_any_worker(stand: Stand) -> None:
-    figway = stand.start()
-    observer = pid_of_observer(figway)
-    assert os.sched_getscheduler(observer) == os.SCHED_IDLE
-    for worker in figway.worker_pids():
-        assert os.sched_getscheduler(worker) == os.SCHED_OTHER
-        # In another session a policy would mean nothing to a worker (sched(7), autogroup).
-        assert os.getsid(worker) == os.getsid(observer)
-
-
-def pid_of_observer(figway: FigwayProcess) -> int:
-    return int(figway.status()["observer"]["pid"])
-
-
-def kill(figway: FigwayProcess, which: str) -> None:
-    """End processes without a warning, and wait for their successors."""
-    victims = []
-    if which in ("observer", "both"):
-        victims.append(pid_of_observer(figway))
-    if which in ("worker", "both"):
-        victims += figway.worker_pids()
-    for pid in victims:
-        os.kill(pid, signal.SIGKILL)
-
-    def replaced() -> bool:
-        status = figway.status()
-        now = [status["observer"]["pid"], *(w["pid"] for w in status["workers"])]
-        return (
-            not set(now) & set(victims)
-            and status["observer"]["state"] == "ready"
-            and len(status["workers"]) == 2
-            and all(w["state"] == "ready" for w in status["workers"])
-        )
-
-    figway.wait_until(replaced)
-
-
-@pytest.mark.parametrize("which", ["observer", "worker", "both"])
-def test_the_books_balance_after_a_kill(stand: Stand, which: str) -> None:
-    slow = threading.Event()
-
-    def held(conversation: Conversation) -> None:
-        while True:
-            request = conversation.read_request()
-            if b"held" in request.target:
-                slow.wait(20)
-            conversation.send(response())
-
-    stand.new.script = held
-    figway = stand.start()
-    for number in range(30):
-        assert ask(figway, get(f"/item/{number}")).status == 200
-    assert settled(figway, 30) == {"match": 30}
-    # Five are in the middle of it when it happens.
-    for number in range(5):
-        assert ask(figway, get(f"/item/held{number}")).status == 200
-    stand.new.wait_for_requests(35)
-    # What a worker has not told of yet when it dies, nobody knows of.
-    figway.wait_until(lambda: report(figway)["eligible"] == 35)
-    kill(figway, which)
-    slow.set()
-    for number in range(30):
-        assert ask(figway, get(f"/item/{number}")).status == 200
-    found = settled(figway, 65)
-    if which == "worker":
-        assert found == {"match": 65}
-    else:
-        # Where both are gone, what had not left the worker cannot be told from what had.
-        assert found == {"match": 60, "shed": 5}
-        assert report(figway)["outcome_details"]["shed"] == {"observer_lost": 5}
-
-
-def test_a_worker_that_dies_takes_no_open_exchange_with_it_unseen(stand: Stand) -> None:
-    """The primary is in the middle of its answer: what was opened ends as worker_lost."""
-    release = threading.Event()
-
-    def slow_body(conversation: Conversation) -> None:
-        conversation.read_request()
-        conversation.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab")
-        release.wait(20)
-        conversation.send(b"cd")
-
-    stand.legacy.script = slow_body
-    figway = stand.start()
-    with client(figway) as connection:
-        connection.send(get("/item/1"))
-        stand.new.wait_for_requests(1)
-        kill(figway, "worker")
-    release.set()
-    settled(figway, 1)
-    assert report(figway)["outcome_details"]["aborted"] == {"worker_lost": 1}
-
-
-def test_a_frozen_observer_costs_clients_nothing_and_is_counted(stand: Stand) -> None:
-    body = b"x" * 200_000
-    stand.legacy.script = answer(response(body))
-    figway = stand.start()
-    ask(figway, get("/item/0"))
-    settled(figway, 1)
-    pid = pid_of_observer(figway)
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        with client(figway) as connection:
-            for number in range(300):
-                connection.send(get(f"/item/{number}"))
-                assert connection.read_response("GET").body == body
-    finally:
-        os.kill(pid, signal.SIGCONT)
-    found = settled(figway, 301)
-    assert found["shed"] > 0
-
-
-def test_an_observer_that_cannot_start_is_seen_and_costs_nothing(stand: Stand) -> None:
-    (stand.folder / "state").mkdir(mode=0o700)
-    # The store cannot be made where a directory stands.
-    (stand.folder / "state" / "evidence.sqlite3").mkdir()
-    figway = FigwayProcess(stand.folder)
-    stand.started.append(figway)
-    figway.serving()
-    for number in range(5):
-        assert ask(figway, get(f"/item/{number}")).body == BODY
-    figway.wait_for("observer_died", 2)
-    status = figway.run("status")
-    assert status.code == 0
-    assert "observer" in status.out
-    assert figway.api("/api/v1/shadow/report").status == 503
-    assert figway.metric("figway_observer_up") == 0
-    assert figway.stop() == 0
-
-
-def test_a_frozen_observer_does_not_hold_up_the_stop(stand: Stand) -> None:
-    stand.write(shared="{loop_lag_shed: 0s, deadline: 500ms}")
-    figway = stand.start()
-    pid = pid_of_observer(figway)
-    os.kill(pid, signal.SIGSTOP)
-    ask(figway, get("/item/1"))
-    assert figway.stop() == 0
-    assert figway.events("observer_cut_short")
-    assert not Path(f"/proc/{pid}").exists()
-
-
-def test_evidence_survives_the_death_of_the_supervisor(stand: Stand) -> None:
-    figway = stand.start()
-    for number in range(20):
-        ask(figway, get(f"/item/{number}"))
-    figway.signal(signal.SIGKILL)
-    figway.wait()
-    again = stand.start()
-    ask(again, get("/item/20"))
-    assert settled(again, 21) == {"match": 21}
