@@ -104,13 +104,12 @@ def judge(
         return refused(Outcome.REJECTED, f"Unleash's answer is {error}")
     known = max(newest, state.revision)
     same = held is not None and held.features == features
-    ahead = 0 if held is None else _ahead(held)
-    revision = _our_revision(features.revision, known, ahead=ahead, same=same, accept=accept)
+    revision = _our_revision(features.revision, known, held, same=same, accept=accept)
     if revision is None:
         return refused(
             Outcome.OLDER,
             f"Unleash answers with revision {features.revision}, which is older than"
-            f" {known % EPOCH - ahead}: if its database was restored, `figway reload` accepts it",
+            f" {_last_seen(known, held)}: if its database was restored, `figway reload` accepts it",
         )
     strange = "" if accept else _strange(held, features)
     if strange:
@@ -169,18 +168,23 @@ def held_part(held: Held) -> FlagState:
     )
 
 
-def _ahead(held: Held) -> int:
-    """How often Unleash said something else without raising its revision."""
-    theirs = held.features.revision
-    return max(0, held.state.revision % EPOCH - theirs) if theirs else 0
+def _last_seen(known: int, held: Held | None) -> int:
+    """The revision of Unleash that is held, or was heard of."""
+    return (held.features.revision if held is not None else 0) or known % EPOCH
 
 
-def _our_revision(theirs: int, known: int, *, ahead: int, same: bool, accept: bool) -> int | None:
+def _our_revision(
+    theirs: int, known: int, held: Held | None, *, same: bool, accept: bool
+) -> int | None:
     if not theirs:
         # It does not count: then we do.
         return known if same else known + 1
     epoch = known // EPOCH
-    revision = epoch * EPOCH + theirs + ahead
+    if held is not None and held.features.revision and held.state.revision // EPOCH == epoch:
+        # Ours may be ahead, by what was said anew at one revision of Unleash.
+        revision = held.state.revision + theirs - held.features.revision
+    else:
+        revision = epoch * EPOCH + theirs
     if revision >= known:
         return revision
     return (epoch + 1) * EPOCH + theirs if accept else None

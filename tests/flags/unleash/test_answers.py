@@ -81,6 +81,21 @@ def test_what_came_later_at_the_same_revision_is_newer_and_the_next_revision_new
     ]
 
 
+def test_a_server_that_counts_milliseconds_is_followed_and_never_back() -> None:
+    now = 1_795_385_398_137
+    held = taken(answer(now, feature("figway-a", 5)))
+    assert judge(held, answer(now, feature("figway-a", 5)), NAMES).outcome is Outcome.UNCHANGED
+    later = judge(held, answer(now + 9, feature("figway-a", 6)), NAMES)
+    assert later.state.revision == held.state.revision + 9
+    back = judge(later.held, answer(now + 8, feature("figway-a", 5)), NAMES)
+    assert back.outcome is Outcome.OLDER
+    assert f"older than {now + 9}" in back.reason
+    accepted = judge(later.held, answer(now, feature("figway-a", 5)), NAMES, accept=True)
+    assert accepted.state.revision > later.state.revision
+    again = judge(accepted.held, answer(now, feature("figway-a", 5)), NAMES)
+    assert again.outcome is Outcome.UNCHANGED
+
+
 @pytest.mark.parametrize(
     ("known", "theirs", "accept", "expected"),
     [
