@@ -20,6 +20,14 @@ NAMES = Names(groups=("purchase",), routes=("catalog", "home", "cart"))
 Connect = Callable[..., UnleashFeed]
 
 
+def prepared(server: FakeUnleash) -> None:
+    """Three flags of ours, and one of somebody else."""
+    server.flag("figway-catalog", percent=25, group="catalog")
+    server.flag("figway-home", percent=5, group="home")
+    server.flag("figway-rollback", enabled=False)
+    server.flag("newsletter")
+
+
 @pytest.fixture
 def listening() -> Listening:
     return Listening()
