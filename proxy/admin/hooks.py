@@ -13,6 +13,9 @@ _REFUSALS = {
     401: "the Authorization is not the webhook token of this Figway",
     404: "no Unleash webhook is expected here: FIGWAY_UNLEASH_WEBHOOK_TOKEN is not set",
 }
+_NO_UNLEASH = (
+    "flags do not come from Unleash here: FIGWAY_UNLEASH_URL and FIGWAY_UNLEASH_TOKEN make it"
+)
 
 
 class Webhook(Protocol):
@@ -39,9 +42,9 @@ class HookApi:
         except web.HTTPRequestEntityTooLarge:
             # An event of one flag is far smaller; of a larger one only the call counts.
             body = b""
-        status = 404
-        if self._unleash is not None:
-            status = self._unleash.received(request.headers.get("Authorization", ""), body)
+        if self._unleash is None:
+            raise AdminError(404, _NO_UNLEASH)
+        status = self._unleash.received(request.headers.get("Authorization", ""), body)
         if status in _REFUSALS:
             raise AdminError(status, _REFUSALS[status])
         return web.Response(status=status)

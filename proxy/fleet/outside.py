@@ -78,6 +78,7 @@ class Outside:
         self.fleet = None if store is None else self._join(store, facts)
         if plane.control.peers:
             control.rollbacks.reach = self._apart
+            control.percentages.has_peers = True
         self._unleash: UnleashFeed | None = None
         self.feed, self.webhook = self._feed(usage)
         control.flags_age = lambda: self.flags_age

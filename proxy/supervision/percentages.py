@@ -47,6 +47,8 @@ class Percentages:
         # Where percentages are written, if that is not the file.
         self.fleet: Fleet | None = None
         self.feed: ProviderFeed | None = None
+        # Whether other replicas are known, with or without a store.
+        self.has_peers = False
         self._switches = switches
         self._publisher = publisher
         self._journal = journal
@@ -97,7 +99,7 @@ class Percentages:
             revision=confirmed.revision,
         )
         warnings = self._warnings(name, members)
-        if self._switches.provider is Provider.FILE and self.fleet is not None:
+        if self._switches.provider is Provider.FILE and (self.fleet is not None or self.has_peers):
             warnings = (
                 *warnings,
                 "it stands in the flag file of this host alone: the other replicas read their own",

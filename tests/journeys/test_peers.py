@@ -32,6 +32,9 @@ def test_a_rollback_asks_every_peer_by_itself_and_so_does_a_resume(shop: Shop) -
         assert done.out.startswith("resumed all: 3 replicas confirmed"), "though it held elsewhere"
         assert fleet.sides() == fleet.everywhere("new")
 
+        alone = fleet.run("percent", "product-page", "99", "--reason", "try").out
+        assert "it stands in the flag file of this host alone" in alone
+
         fleet.replicas[3].process.kill()
         done = fleet.run("rollback", "--route", "product-page", "--reason", "INC-43")
         assert done.code == 1

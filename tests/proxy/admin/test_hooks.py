@@ -76,7 +76,7 @@ async def test_of_a_body_that_is_too_large_only_the_call_counts(
     [
         pytest.param(Received(401), 401, "webhook token", id="wrong token"),
         pytest.param(Received(404), 404, "FIGWAY_UNLEASH_WEBHOOK_TOKEN", id="no token is set"),
-        pytest.param(None, 404, "FIGWAY_UNLEASH_WEBHOOK_TOKEN", id="no Unleash"),
+        pytest.param(None, 404, "flags do not come from Unleash", id="no Unleash"),
     ],
 )
 async def test_a_refusal_is_a_problem_that_names_the_mend(
