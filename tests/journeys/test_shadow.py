@@ -331,6 +331,8 @@ def test_a_reload_in_the_middle_ends_what_is_no_longer_shadowed(stand: Stand) ->
     figway.wait_until(lambda: figway.metric("figway_shadow_queue") == 2)
     stand.write(stage="legacy", shared="{loop_lag_shed: 0s, deadline: 20s, workers: 1}")
     assert figway.run("reload").code == 0
+    # The observer hears of it in its own time.
+    figway.wait_until(lambda: report(figway)["stage"] == "legacy")
     release.set()
     assert settled(figway, 3) == {"match": 1, "incomparable": 2}
     assert len(stand.new.requests) == 1

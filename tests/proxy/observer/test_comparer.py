@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +18,7 @@ from proxy.observer import comparer as comparer_module
 from proxy.observer import examine as examine_module
 from proxy.observer.comparer import Comparer, run
 from proxy.observer.examine import Job
+from tests.rigs.child import ROOT
 
 POLICY = CompiledPolicy.compile(ComparePolicy())
 HANGS = str(Path(__file__).with_name("comparer_that_hangs.py"))
@@ -137,7 +137,7 @@ def test_a_process_dies_with_the_observer_also_in_the_middle_of_a_pair() -> None
         "asyncio.run(main())\n"
     )
     with subprocess.Popen(
-        [sys.executable, "-c", parent], stdout=subprocess.PIPE, env=os.environ
+        [sys.executable, "-c", parent], stdout=subprocess.PIPE, cwd=ROOT
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline()

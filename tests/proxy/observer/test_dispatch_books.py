@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,6 +11,7 @@ import pytest
 
 from proxy.observer import carry as carry_module
 from tests.proxy.observer.rig import CALM, response, rig
+from tests.rigs.child import ROOT
 from tests.rigs.scripted_origin import answer, never_answer
 
 # The books.
@@ -99,7 +99,7 @@ async def test_the_boot_of_a_dead_worker_is_ended_and_its_open_exchanges_with_it
     )
     async with rig(tmp_path, new=answer(response()), policy=CALM) as made:
         with subprocess.Popen(  # noqa: ASYNC220 -- it is waited for on the socket
-            [sys.executable, "-c", play, made.path], stdin=subprocess.PIPE, env=os.environ
+            [sys.executable, "-c", play, made.path], stdin=subprocess.PIPE, cwd=ROOT
         ) as process:
             await made.until(lambda: made.store.ledgers)
             process.kill()
