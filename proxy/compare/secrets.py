@@ -53,12 +53,15 @@ _IBAN = re.compile(r"(?<!\w)[A-Za-z]{2}\d{2}(?: ?[A-Za-z0-9]{4}){2,7}(?: ?[A-Za-
 _SHORTEST = 13
 # Names of members, fields, parameters and cookies that hold a secret.
 _NAME = re.compile(
-    r"pass(?:word|wd|phrase|wort)|pwd|secret|token|api_?-?key|access_?-?key|private_?-?key"
+    r"pass(?:word|wd|phrase|wort)|pwd|secret(?!ar)|token|api_?-?key|access_?-?key|private_?-?key"
     r"|authorization|auth_?key|csrf|xsrf|nonce|sess(?:ion)?_?-?id|credential"
-    r"|card_?-?(?:number|no)|cc_?-?num|cvv|cvc|iban|ssn|otp",
+    r"|card_?-?(?:number|no)|cc_?-?num|cvv|cvc",
     re.IGNORECASE,
 )
-# Whole words only: `pinned`, `author` and `side` are none.
+# Whole words of a name only: `className` and `footprint` are none.
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_SECRET_WORDS = frozenset({"iban", "ssn", "otp", "totp"})
+# Whole names only: `pinned`, `author` and `side` are none.
 _SHORT_NAMES = frozenset({"auth", "pin", "sid", "tan", "key", "session", "sectok", "pan", "bic"})
 # `password=...`, `"token": "..."` in text of no known format.
 _NAMED_BY = ("passw", "secret", "token", "apikey", "api_key", "sessid")
@@ -84,7 +87,11 @@ _BETWEEN_NAMES = re.compile(r"[.\[\]'{}*/@:]+")
 def is_secret_name(name: str) -> bool:
     """Whether what stands under a name is a secret, whatever it looks like."""
     name = name[:200]
-    return name.lower() in _SHORT_NAMES or _NAME.search(name) is not None
+    return (
+        name.lower() in _SHORT_NAMES
+        or _NAME.search(name) is not None
+        or any(word.lower() in _SECRET_WORDS for word in _WORD.findall(name))
+    )
 
 
 def redacted_text(text: str) -> str:

@@ -60,7 +60,16 @@ def test_what_is_no_secret_stays(text: str) -> None:
     ("name", "secret"),
     [
         *(("password", True), ("user_token", True), ("PHPSESSID", True), ("apiKey", True)),
-        *(("sid", True), ("name", False), ("author", False), ("side", False), ("price", False)),
+        *(("userOtp", True), ("OTPCode", True), ("ibanNumber", True), ("customer_ssn", True)),
+        *(("className", False), ("footprint", False), ("businessName", False)),
+        *(
+            ("secretary", False),
+            ("sid", True),
+            ("name", False),
+            ("author", False),
+            ("side", False),
+            ("price", False),
+        ),
     ],
 )
 def test_secrets_are_known_by_their_names(name: str, secret: bool) -> None:
