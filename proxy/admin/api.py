@@ -11,7 +11,7 @@ from pydantic import Field, StringConstraints
 
 from flags.latch import Source
 from proxy.admin.answer import answer
-from proxy.admin.body import read, typed
+from proxy.admin.body import gone, has_gone, read, typed
 from proxy.admin.fields import (
     PATIENCE,
     Name,
@@ -106,6 +106,11 @@ class RoutesAnswer:
     routes: tuple[RouteView, ...]
 
 
+# Of a rollback whose sender may take it back by going; the commands send it.
+IF_WAITING = "X-Figway-If-Waiting"
+# How long a figway that was frozen may need to hear what was decided since.
+HEAR_SECONDS = 2.0
+
 _SWITCH = typed(SwitchRequest)
 _RESUME = typed(ResumeRequest)
 _PERCENT = typed(PercentRequest)
@@ -166,7 +171,14 @@ class Api:
 
     async def rollback(self, request: web.Request) -> web.Response:
         """POST /api/v1/rollback."""
-        asked = await read(request, _SWITCH)
+        asked = await read(request, _SWITCH, unwaited="read")
+        if (
+            IF_WAITING in request.headers
+            and await has_gone(request)
+            # What came of it since, the fleet knows. Where that cannot be told, legacy is safe.
+            and await self._control.rollbacks.heard_newest(HEAR_SECONDS)
+        ):
+            raise gone()
         try:
             done = await self._control.rollbacks.begin(
                 asked.scope,

@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from aiohttp import web
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -16,8 +16,6 @@ from proxy.admin.problem import AdminError
 from proxy.settings import KIB
 
 MAX_BODY = 64 * KIB
-# A rollback is made whether or not anybody waits, unless its sender says otherwise with this field.
-IF_WAITING = "X-Figway-If-Waiting"
 # Turns of the loop until an end that came with the request is seen.
 _TURNS = 5
 
@@ -40,8 +38,17 @@ def typed(
     return TypeAdapter(kind)
 
 
-async def read(request: web.Request, door: TypeAdapter[Value]) -> Value:
-    """Read and check the body. Raises AdminError 400, 408, 413 or 415."""
+async def read(
+    request: web.Request,
+    door: TypeAdapter[Value],
+    unwaited: Literal["refused", "read"] = "refused",
+) -> Value:
+    """Read and check the body. Raises AdminError 400, 408, 413 or 415.
+
+    `unwaited` is what becomes of a call whose sender has gone. A figway that was frozen finds calls
+    in its socket that were given up on long ago; made now, they would overtake what was decided
+    since.
+    """
     if request.content_type != "application/json":
         raise AdminError(
             415, f"send Content-Type: application/json, not {request.content_type[:100]!r}"
@@ -52,8 +59,8 @@ async def read(request: web.Request, door: TypeAdapter[Value]) -> Value:
         raw = await request.read()
     except web.HTTPRequestEntityTooLarge:
         raise AdminError(413, f"the body is over {MAX_BODY} bytes") from None
-    if IF_WAITING in request.headers or not request.path.endswith("/rollback"):
-        await _check_waiting(request)
+    if unwaited == "refused" and await has_gone(request):
+        raise gone()
     value = parse(raw)
     try:
         return door.validate_python(value)
@@ -65,17 +72,17 @@ async def read(request: web.Request, door: TypeAdapter[Value]) -> Value:
         raise AdminError(400, "the body is not what this call takes", problems=problems) from None
 
 
-async def _check_waiting(request: web.Request) -> None:
-    """Raise AdminError 408 if whoever asked has gone.
-
-    A figway that was frozen finds calls in its socket that were given up on long ago. Made now,
-    they would overtake what was decided since.
-    """
+async def has_gone(request: web.Request) -> bool:
+    """Whether the sender of a call that was read does not wait for its answer."""
     for _ in range(_TURNS):
         await asyncio.sleep(0)
     transport = request.transport
-    if transport is None or transport.is_closing():
-        raise AdminError(408, "whoever asked did not wait for it: nothing was changed")
+    return transport is None or transport.is_closing()
+
+
+def gone() -> AdminError:
+    """The refusal that is for the log: nobody reads it."""
+    return AdminError(408, "whoever asked did not wait for it: nothing was changed")
 
 
 def parse(raw: bytes) -> object:

@@ -21,6 +21,7 @@ from flags.latch import Hold, Source
 from flags.scope import ALL, checked_scope, group_of, group_scope, route_of, route_scope
 from flags.shared import NewerRollbackError, SharedChange
 from proxy.fleet.membership import Fleet
+from proxy.fleet.proof import is_proven
 from proxy.fleet.spread import ALONE, LOCAL, Spread
 from proxy.routing.route import RouteFile
 from proxy.stages import Stage
@@ -217,6 +218,11 @@ class Rollbacks:
             warnings=tuple(_spread_warning(fleet)),
             fleet=fleet,
         )
+
+    async def heard_newest(self, patience: float) -> bool:
+        """Whether this replica knows all that its fleet decided, or does within `patience` s."""
+        fleet = self.fleet
+        return fleet is not None and await is_proven(lambda: fleet.unproven_seconds, patience)
 
     def _reached(self, confirmed: Acknowledgement) -> Spread:
         """How far a change got that no store was told of."""

@@ -106,6 +106,21 @@ def test_a_replica_whose_supervisor_hangs_is_named_although_its_lease_has_ended(
     fleet.wait_for_sides("legacy")
 
 
+def test_a_replica_that_was_frozen_rolls_nothing_back_that_was_resumed_since(fleet: Fleet) -> None:
+    fleet.wait_until(lambda: len(known(fleet)) == 3)
+    hanging = fleet.replicas[3].process.pid
+    os.kill(hanging, signal.SIGSTOP)
+    try:
+        # Both commands ask it by itself, and give up.
+        assert fleet.run("rollback", "--all", "--reason", "INC-42", "--wait", "4").code == 1
+        fleet.run("resume", "--all", "--reason", "over", "--wait", "1")
+    finally:
+        os.kill(hanging, signal.SIGCONT)
+    fleet.replicas[3].wait_for("admin_abandoned", 2)
+    assert fleet.sides() == fleet.everywhere("new")
+    assert fleet.replicas[1].status()["holds"] == []
+
+
 def test_a_replica_joins_in_the_middle_of_a_rollback_and_leaves_again(fleet: Fleet) -> None:
     assert fleet.run("rollback", "--all", "--reason", "INC-42", "--wait").code == 0
     joined = fleet.launch(4).serving()

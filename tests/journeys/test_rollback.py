@@ -276,8 +276,10 @@ def test_a_worker_that_does_not_confirm_is_named_and_the_command_fails(shop: Sho
     ("verb", "field", "made"),
     [
         pytest.param("resume", "", False, id="a resume"),
-        pytest.param("rollback", "X-Figway-If-Waiting: 1\r\n", False, id="a rollback by command"),
-        pytest.param("rollback", "", True, id="a rollback by hand"),
+        pytest.param(
+            "rollback", "X-Figway-If-Waiting: 1\r\n", True, id="but a rollback, if nobody is asked"
+        ),
+        pytest.param("rollback", "", True, id="but a rollback by hand"),
     ],
 )
 def test_a_figway_that_was_frozen_makes_no_change_that_was_given_up_on(
