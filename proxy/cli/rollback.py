@@ -29,9 +29,9 @@ def add_parser(subparsers: Parsers) -> None:
         " so, also over a restart, until `figway resume`. Routes at stage complete stay where they"
         " are. With --plan nothing is changed: it tells the load that legacy would get, by the"
         " traffic of the last minute, of everything if no scope is named. A rollback of everything"
-        " tells it too before it acts, and acts whatever the plan says. While the store that"
-        " replicas share is down, it asks each of them by itself: those that FIGWAY_PEERS names,"
-        " and those that were known.",
+        " tells it too before it acts, and acts whatever the plan says. While replicas"
+        " share no store, or it is down, it asks each of them by itself: those that FIGWAY_PEERS"
+        " names, and those that were known.",
         epilog='example:\n  figway rollback --all --reason "error rate after 4.2"\n'
         "  figway rollback --plan\n"
         "\nexit codes: 0 every live replica confirmed, 1 refused or not confirmed,"
