@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from proxy.cli.output import UNUSABLE, Failure, Help
+from proxy.cli.output import UNUSABLE, Failure, Help, many
 
 Parsers = Any  # argparse's own type for it is private
 
@@ -107,9 +107,11 @@ def run(args: argparse.Namespace) -> int:
     try:
         loaded = load(config, environ, options)
     except ConfigError as error:
-        count = len(error.problems)
-        problems = "1 problem" if count == 1 else f"{count} problems"
-        raise Failure(UNUSABLE, f"cannot start, {problems}:\n{_indented(str(error))}") from None
+        problems = many(len(error.problems), "problem")
+        said = f"cannot start, {problems}:\n{_indented(str(error))}"
+        if not config.exists():
+            said += "\n--config or FIGWAY_CONFIG names the routes; docs/routes.md begins with an example"
+        raise Failure(UNUSABLE, said) from None
     try:
         server_tls(loaded.settings)
     except (OSError, ValueError) as error:
