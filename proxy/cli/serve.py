@@ -110,7 +110,7 @@ def run(args: argparse.Namespace) -> int:
         problems = many(len(error.problems), "problem")
         said = f"cannot start, {problems}:\n{_indented(str(error))}"
         if not config.exists():
-            said += "\n--config or FIGWAY_CONFIG names the routes; docs/routes.md begins with an example"
+            said += "\n--config or FIGWAY_CONFIG names the routes; docs/routes.md has an example"
         raise Failure(UNUSABLE, said) from None
     try:
         server_tls(loaded.settings)

@@ -23,7 +23,7 @@ def test_without_routes_it_says_how_to_name_them_and_makes_nothing(
     said = capsys.readouterr().err
     assert "1 problem:\n" in said
     assert f"{folder}/routes.yaml: cannot be read: No such file or directory" in said
-    assert "--config or FIGWAY_CONFIG names the routes; docs/routes.md begins with" in said
+    assert "--config or FIGWAY_CONFIG names the routes; docs/routes.md has an example" in said
     assert list(folder.iterdir()) == []
 
 
