@@ -135,7 +135,7 @@ def _list(args: argparse.Namespace) -> int:
         )
         for token in answer["tokens"]
     ]
-    print(table(("ID", "NAME", "ROLE", "STANDING", "MADE", "BY", "EXPIRES"), rows))
+    print(table(("id", "name", "role", "standing", "made", "by", "expires"), rows))
     return OK
 
 
