@@ -104,9 +104,9 @@ def test_a_shadow_side_that_is_not_there_is_an_error_and_no_more(stand: Stand) -
     for number in range(10):
         assert ask(figway, get(f"/item/{number}")).body == BODY
     found = settled(figway, 10)
-    # Those under way when the fifth failed were asked as well.
+    # Those under way when the fifth failed were asked as well: all, where they came at once.
     assert found["shadow_error"] >= 5
-    assert found["shadow_error"] + found["shed"] == 10
+    assert found["shadow_error"] + found.get("shed", 0) == 10
     assert figway.metric("figway_shadow_breaker_open", upstream="catalog") == 1
 
 
