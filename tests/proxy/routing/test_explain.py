@@ -24,7 +24,7 @@ from tests.proxy.routing.samples import (
     route,
     table,
 )
-from tests.proxy.routing.test_decision import requests, snapshots, tables
+from tests.proxy.routing.test_decision_properties import requests, snapshots, tables
 
 
 @settings(max_examples=250, deadline=None)
