@@ -22,8 +22,8 @@ OVERSIZE: Final = "oversize"
 class Asking(Asker):
     """Sends a request and gathers the response. Redirects are answers, cookies are forgotten.
 
-    A body that grows beyond `max_body` ends it with the cause `oversize`: the primary's was
-    smaller, so the rest could not make them equal.
+    A body that is declared, or grows, beyond `max_body` ends it with the cause `oversize`: the
+    primary's was smaller, so the rest could not make them equal.
     """
 
     __slots__ = (
@@ -112,6 +112,8 @@ class Asking(Asker):
             head.status,
             tuple((fields[at], fields[at + 2]) for at in range(0, len(fields), STRIDE)),
         )
+        if self._request.method != "HEAD" and head.status != 304 and head.length > self._max_body:
+            self._end(self._exchange(None, OVERSIZE))
 
     def response_body(self, chunk: bytes) -> None:
         """Keep a piece of the body, while there is room."""

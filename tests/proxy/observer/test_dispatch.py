@@ -94,6 +94,13 @@ def drip(conversation: Conversation) -> None:
         conversation.send(b"x")
 
 
+def only_announced(conversation: Conversation) -> None:
+    """A head that declares a gigabyte, and nothing more."""
+    conversation.read_request()
+    conversation.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
+    conversation.wait_until_left()
+
+
 OUTCOMES = [
     pytest.param(never_answer, BRIEF, "shadow_timeout/timeout", id="hangs"),
     pytest.param(drip, BRIEF, "shadow_timeout/timeout", id="one_byte_now_and_then"),
@@ -115,6 +122,7 @@ OUTCOMES = [
         id="switches_though_nobody_asked",
     ),
     pytest.param(endless, CALM, "incomparable/oversize", id="a_gigabyte"),
+    pytest.param(only_announced, CALM, "incomparable/oversize", id="a_gigabyte_announced"),
     pytest.param(
         answer(response(bytes(1024 * 1024 + 1))), CALM, "incomparable/oversize", id="over_the_cap"
     ),
@@ -322,3 +330,11 @@ async def test_the_other_safe_methods_are_shadowed_too(tmp_path: Path, method: b
         assert {request.method for request in made.new.requests} == {method}
         # One connection serves them all: the end of a HEAD response is known.
         assert len(made.new.conversations) <= 3
+
+
+async def test_a_head_that_speaks_of_a_gigabyte_is_compared(tmp_path: Path) -> None:
+    reply = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 1000000000\r\n\r\n"
+    async with rig(tmp_path, new=answer(reply), policy=CALM) as made:
+        player = made.worker()
+        player.whole(Asked(method=b"HEAD"), reply)
+        assert await made.settled(1) == {"match": 1}
