@@ -62,7 +62,7 @@ class Rule:
     """One entry of `compare.rules`.
 
     `path` is `$.a.b`, `$.items[*].c`, `$..d` or `$.map.*.e` in JSON; `header:name`; `html:title`,
-    `html:text`, ... (a facet); `form:field`; `xml:/root/item/@id`; `text`.
+    `html:text`, ... (a facet); `form:field`; `xml:/order/item/@id`; `text`.
     """
 
     path: str

@@ -176,7 +176,7 @@ def _check_flat(path: str, place: str, line: int) -> None:
         kinds = "$, header:, html:, form:, xml:/ or the word text"
         raise CompareRuleError(where, f"{path!r} is no path", f"begin it with {kinds}", line)
     if path.startswith("xml:") and not path.startswith("xml:/"):
-        raise CompareRuleError(where, f"{path!r} has no root", "write xml:/root/item/@id", line)
+        raise CompareRuleError(where, f"{path!r} has no root", "write xml:/order/item/@id", line)
     if path.startswith("html:") and re.split(r"[.\[{/*]", path[5:])[0] not in {
         facet.value for facet in Facet
     }:

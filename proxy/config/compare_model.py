@@ -76,7 +76,7 @@ class RuleShape(Shape):
 
     path: _RulePath = Field(
         description="Where: $.a.b, $.items[*].c, $..d, $.map.*.e, header:NAME, html:FACET, "
-        "form:FIELD, xml:/root/item/@id or text."
+        "form:FIELD, xml:/order/item/@id or text."
     )
     op: _OpWord = Field(description="What is done with the two values there; see below.")
     tolerance: Duration | None = Field(

@@ -112,7 +112,8 @@ class Asking(Asker):
             head.status,
             tuple((fields[at], fields[at + 2]) for at in range(0, len(fields), STRIDE)),
         )
-        if self._request.method != "HEAD" and head.status != 304 and head.length > self._max_body:
+        connection = self._connection
+        if connection is not None and not connection.bodyless and head.length > self._max_body:
             self._end(self._exchange(None, OVERSIZE))
 
     def response_body(self, chunk: bytes) -> None:

@@ -11,8 +11,6 @@ from typing import Final
 # asyncio's own few are taken up by a name server that does not answer: each connection asks it
 # again every few seconds, and each question hangs for longer. Then no flag file is read any more.
 MOST_WAITING: Final = 128
-
-
 # What still hangs at the end is not worth more of the time until somebody sends SIGKILL.
 END_SECONDS: Final = 1.0
 _NAME: Final = "figway-waits"

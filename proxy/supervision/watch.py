@@ -50,7 +50,7 @@ class Watch:
             thread.start()
 
     def stop(self) -> None:
-        """End both threads, soon."""
+        """End the threads, soon."""
         self._stop.set()
         self._look_now()
 

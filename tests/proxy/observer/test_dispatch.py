@@ -332,9 +332,13 @@ async def test_the_other_safe_methods_are_shadowed_too(tmp_path: Path, method: b
         assert len(made.new.conversations) <= 3
 
 
-async def test_a_head_that_speaks_of_a_gigabyte_is_compared(tmp_path: Path) -> None:
-    reply = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 1000000000\r\n\r\n"
+@pytest.mark.parametrize(("method", "status"), [(b"HEAD", b"200 OK"), (b"GET", b"204 No Content")])
+async def test_what_has_no_body_may_speak_of_a_gigabyte(
+    tmp_path: Path, method: bytes, status: bytes
+) -> None:
+    fields = b"Content-Type: text/plain\r\nContent-Length: 1000000000\r\n\r\n"
+    reply = b"HTTP/1.1 " + status + b"\r\n" + fields
     async with rig(tmp_path, new=answer(reply), policy=CALM) as made:
         player = made.worker()
-        player.whole(Asked(method=b"HEAD"), reply)
+        player.whole(Asked(method=method), reply)
         assert await made.settled(1) == {"match": 1}
