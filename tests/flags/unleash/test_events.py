@@ -17,6 +17,9 @@ EVENTS = (
     Event(id=14, kind="segment-updated", who="cyd"),
     Event(id=15, kind="feature-environment-enabled", who="ada", flag="figway-a"),
     Event(id=16, kind="project-updated", who="dan"),
+    Event(id=17, kind="feature-strategy-update", who="bob", flag="figway-a", environment="dev"),
+    Event(id=18, kind="feature-strategy-update", who="bob", flag="newsletter", environment="prod"),
+    Event(id=19, kind="segment-updated", who="cyd"),
 )
 
 
@@ -26,9 +29,10 @@ EVENTS = (
         pytest.param(10, 11, Author(who="ada", event="11"), id="one"),
         pytest.param(9, 11, Author(who="eve, ada", event="10, 11"), id="two people"),
         pytest.param(10, 15, Author(who="ada, cyd", event="11, 14, 15"), id="a segment as well"),
-        pytest.param(11, 13, Author(), id="another environment and another flag"),
+        pytest.param(11, 13, Author(who="ada", event="15"), id="the revision was late"),
         pytest.param(15, 16, Author(), id="not of a flag"),
-        pytest.param(16, 30, Author(), id="nothing known"),
+        pytest.param(15, 18, Author(), id="another environment and another flag"),
+        pytest.param(30, 40, Author(), id="nothing known"),
     ],
 )
 def test_a_change_is_of_those_whose_events_lie_between(
