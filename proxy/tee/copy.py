@@ -11,7 +11,6 @@ from proxy.handover.frames import EXCHANGE, FRAME, WHOLE
 from proxy.handover.writing import closed_front, ended_frame, opened_front, pack_whole
 
 if TYPE_CHECKING:
-    from proxy.http1.request import Request
     from proxy.http1.response_head import ResponseHead
     from proxy.journey import Journey
     from proxy.tee.tee import Branch
@@ -121,7 +120,11 @@ class Copy:
             elif self._longer is not None and self._longer.connection:
                 self._close(journey, self._longer)
             else:
-                self._hand_over(journey, request, size)
+                outlet, journey.copy = self.branch.outlet, None
+                whole = outlet.whole
+                if not whole:
+                    outlet.pack_soon()
+                whole.append((self, journey, perf_counter()))
         except Exception as error:  # noqa: BLE001 -- our defect is not the client's
             self._broken(journey, error)
 
@@ -150,8 +153,16 @@ class Copy:
 
     # Handing over.
 
-    def _hand_over(self, journey: Journey, request: Request, size: int) -> None:
-        branch, longer = self.branch, self._longer
+    def hand_over(self, journey: Journey, ended_at: float) -> None:
+        """Pack the whole exchange of a journey that was over at `ended_at`, if there is room."""
+        try:
+            self._pack(journey, ended_at)
+        except Exception as error:  # noqa: BLE001 -- our defect is not the client's
+            self._broken(journey, error)
+
+    def _pack(self, journey: Journey, ended_at: float) -> None:
+        branch, longer, request = self.branch, self._longer, journey.request
+        size = journey.sent_bytes
         outlet, asked, head = branch.outlet, self.asked, self._response_head
         request_size = 0 if longer is None else longer.request_size
         target = b"" if journey.target is request.target else request.target
@@ -174,7 +185,7 @@ class Copy:
             len(asked),
             request_size,
             journey.first_byte_at - started,
-            perf_counter() - started,
+            ended_at - started,
             journey.status,
             len(head),
             size,
@@ -187,14 +198,11 @@ class Copy:
             parts += (front, target, asked, *body, head)
         parts += self.chunks
         outlet.waiting = waiting
-        if waiting >= outlet.enough:
-            outlet.gather()
         books = branch.books
         books.handed += 1
         books.changed = True
         if longer is not None:
             outlet.held -= longer.held
-        journey.copy = None
 
     def _open(self, journey: Journey) -> None:
         longer = self._become_longer()

@@ -13,7 +13,9 @@ from proxy.handover import Hello
 from proxy.handover.writing import decided_frame, hello_frame, ledger_frame
 
 if TYPE_CHECKING:
+    from proxy.journey import Journey
     from proxy.tee.books import Books
+    from proxy.tee.copy import Copy
     from proxy.tee.tee import Branch
 
 # Frames are gathered for so long, or up to so many bytes, and then written at once.
@@ -39,6 +41,9 @@ _NUMBERS: Final = 16_384
 
 class Outlet:
     """Takes frames, gathers them and writes what the kernel takes; the rest waits, within bounds.
+
+    An exchange that is over is packed once the loop has written the responses of its turn, which it
+    does at the turn's end: no client waits for its own copy.
 
     The fields up to `parts` are read and written by `Copy` directly: a call would be a tenth of
     what a copy costs.
@@ -74,6 +79,7 @@ class Outlet:
         "room",
         "waiting",
         "waiting_limit",
+        "whole",
         "written",
     )
 
@@ -97,6 +103,8 @@ class Outlet:
         # The kernel takes no more for now.
         self.blocked = False
         self.parts: list[bytes] = []
+        # Exchanges that ended in this turn of the loop, each with the time of its end.
+        self.whole: list[tuple[Copy, Journey, float]] = []
         self.boot = secrets.token_hex(16)
         self.connections = 0
         self.written = 0
@@ -187,6 +195,19 @@ class Outlet:
         self._named = 0
         if self._emptied is not None:
             self._emptied.set()
+
+    # Packing.
+
+    def pack_soon(self) -> None:
+        """Pack what is in `whole` behind the responses of this turn. To be called for the first."""
+        self._loop.call_soon(self._pack)
+
+    def _pack(self) -> None:
+        whole, self.whole = self.whole, []
+        for copy, journey, ended_at in whole:
+            copy.hand_over(journey, ended_at)
+        if self.waiting and self.waiting >= self.enough:
+            self.gather()
 
     # Writing.
 
@@ -285,6 +306,7 @@ class Outlet:
 
     async def finish(self, seconds: float) -> None:
         """Tell the last of the books, write what waits, and close; within this time."""
+        self._pack()
         while self.connection:
             rows = self._books.take_changed(_LEDGER_ROWS)
             if not rows:

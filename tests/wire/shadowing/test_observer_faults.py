@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from proxy.journey import Journey
 from proxy.settings import MIB
 from proxy.shadow_policy import ObserverPolicy, ShadowPolicy
 from proxy.tee import outlet as outlet_module
 from proxy.tee.copy import Copy
-from tests.rigs.raw_client import RawClient
+from tests.rigs.raw_client import PATIENCE, RawClient
 from tests.rigs.scripted_observer import ScriptedObserver, hang_up, never_read, talk
 from tests.rigs.scripted_origin import Conversation, ScriptedOrigin
 from tests.rigs.worker_process import WorkerProcess
@@ -83,7 +84,7 @@ def test_an_observer_that_does_not_read_costs_no_more_than_the_bound(
 @pytest.mark.parametrize(
     ("step", "size"),
     [
-        pytest.param("_hand_over", 10, id="handing over"),
+        pytest.param("_pack", 10, id="handing over"),
         pytest.param("_open", 300_000, id="opening"),
         pytest.param("_hold", 300_000, id="holding"),
     ],
@@ -104,6 +105,27 @@ def test_a_defect_of_the_copy_ends_the_copy_and_never_the_answer(
     assert_balanced(wire, eligible=3, handed=0, shed__internal=3)
     assert [str(told["exception"]) for told in wire.proxy.unhandled] == ["a defect"] * 3
     wire.proxy.unhandled.clear()
+
+
+def test_a_client_has_its_answer_before_the_copy_is_packed(
+    make_shadow: Callable[..., Wire], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered = threading.Event()
+    in_time: list[bool] = []
+    pack = Copy._pack
+
+    def pack_late(copy: Copy, journey: Journey, ended_at: float) -> None:
+        in_time.append(answered.wait(PATIENCE / 2))
+        pack(copy, journey, ended_at)
+
+    monkeypatch.setattr(Copy, "_pack", pack_late)
+    wire = make_shadow(play(ok(b"the answer")))
+    with wire.client() as client:
+        client.send(get(b"/s"))
+        assert client.read_response().body == b"the answer"
+        answered.set()
+    assert_balanced(wire, eligible=1, handed=1)
+    assert in_time == [True]
 
 
 def test_what_waited_for_an_observer_comes_whole_when_it_reads_again(
