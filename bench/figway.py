@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import re
 import subprocess
@@ -128,6 +129,26 @@ class Figway:
             return connection.getresponse().read().decode()
         finally:
             connection.close()
+
+    def copy(self, *, on: bool) -> None:
+        """Pause or resume all shadow traffic; every worker knows when this returns."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.admin_port, timeout=10)
+        try:
+            connection.request(
+                "POST",
+                f"/api/v1/shadow/{'resume' if on else 'pause'}",
+                body=json.dumps({"reason": "benchmark"}),
+                headers={
+                    "Authorization": f"Bearer {self.token()}",
+                    "Content-Type": "application/json",
+                },
+            )
+            response = connection.getresponse()
+            told = response.read().decode()
+        finally:
+            connection.close()
+        if response.status != 200:
+            raise HarnessError(f"figway answered {response.status}:\n{told}")
 
     def token(self) -> str:
         """The bearer token of the admin listener."""

@@ -1,17 +1,21 @@
 """An open-loop client: requests at a fixed rate, whether or not answers keep up.
 
-    python -m bench.open_loop PORT VISITORS --rate 2000 --seconds 1
+    echo PORT SECONDS | python -m bench.open_loop VISITORS --rate 2000
 
 A closed-loop client asks less of a proxy that is slow, and so never sees what it would have made
-everybody else wait. Here the clock of a request starts when it is its turn, also if every
-connection is taken and it has to wait for one. It stops when the kernel got the end of the answer
-from the proxy (SO_TIMESTAMPNS, socket(7)), not when this process came round to reading it: a client
-that gets its core late does not make a proxy look slow.
+everybody else wait. Here the clock of a request starts when it is sent or, if every connection is
+taken, when it would have been. It stops when the kernel got the end of the answer from the proxy
+(SO_TIMESTAMPNS, socket(7)), not when this process came round to reading it: a client that gets its
+core late does not make a proxy look slow.
+
+One process asks one port after another, a line for each turn, and keeps its connections: a turn
+measures requests, not the start of a process and of its connections.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import ctypes
 import gc
 import json
@@ -27,6 +31,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from bench.priority import put_ahead
 from bench.processes import HarnessError, pinned
@@ -68,25 +73,42 @@ def nearest_rank(ascending: Sequence[float], percentile: float) -> float:
     return ascending[max(0, math.ceil(len(ascending) * percentile / 100) - 1)]
 
 
-def run_open_loop(
-    port: int, visitors: Path, *, rate: int, seconds: float, core: int | None
-) -> OpenLoopReport:
-    """Ask 127.0.0.1:`port` for what `visitors` lists, in a process of its own."""
-    command = [
-        *(sys.executable, "-m", "bench.open_loop", str(port), str(visitors)),
-        *("--rate", str(rate), "--seconds", str(seconds)),
-    ]
-    done = subprocess.run(
-        pinned(command, core),
-        capture_output=True,
-        text=True,
-        timeout=seconds + PATIENCE + 60,
-        check=False,
-        cwd=Path(__file__).resolve().parents[1],
-    )
-    if done.returncode != 0:
-        raise HarnessError(f"the open-loop client ended with {done.returncode}:\n{done.stderr}")
-    return read_report(done.stdout)
+class OpenLoopClient:
+    """The client in a process of its own. Ends with the `with` block."""
+
+    def __init__(self, visitors: Path, *, rate: int, core: int | None) -> None:
+        """Ask for what `visitors` lists, so many requests a second."""
+        self._process = subprocess.Popen(
+            pinned(
+                [sys.executable, "-m", "bench.open_loop", str(visitors), "--rate", str(rate)], core
+            ),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=Path(__file__).resolve().parents[1],
+        )
+
+    def run(self, port: int, seconds: float) -> OpenLoopReport:
+        """Ask 127.0.0.1:`port` for so long. Raises HarnessError when the process ends instead."""
+        process = self._process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.write(f"{port} {seconds}\n")
+            process.stdin.flush()
+        line = process.stdout.readline()
+        if not line:
+            _, told = process.communicate(timeout=60)
+            raise HarnessError(f"the open-loop client ended with {process.returncode}:\n{told}")
+        return read_report(line)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            self._process.communicate(timeout=60)
 
 
 def read_report(text: str) -> OpenLoopReport:
@@ -134,6 +156,7 @@ class OpenLoop:
 
     def run(self, seconds: float) -> None:
         """Ask for so long, then wait for the answers that are missing."""
+        self.taken, self.late, self.errors = [], [], 0
         due = time.time_ns()
         end = due + round(seconds * 1e9)
         asked = 0
@@ -141,7 +164,7 @@ class OpenLoop:
             now = time.time_ns()
             while due <= now:
                 self.late.append(now - due)
-                self._ask(now, self._requests[asked % len(self._requests)])
+                self._ask(self._requests[asked % len(self._requests)])
                 asked += 1
                 due += self._gap
             self._hear(due)
@@ -152,6 +175,9 @@ class OpenLoop:
         missing = [each.began for each in self._busy.values()] + [at for at, _ in self._waiting]
         self.taken += (now - began for began in missing)
         self.errors += len(missing)
+        for connection in tuple(self._busy.values()):
+            self._forget(connection)
+        self._waiting.clear()
 
     def close(self) -> None:
         """Reset every connection."""
@@ -166,18 +192,18 @@ class OpenLoop:
             for number, _ in self._poll.poll(0):
                 self._read(self._busy[number])
 
-    def _ask(self, began: int, request: bytes) -> None:
+    def _ask(self, request: bytes, began: int = 0) -> None:
         if not self._free and self._opened < CONNECTIONS:
             self._opened += 1
             self._free.append(_Connection(self._port))
         if not self._free:
-            self._waiting.append((began, request))
+            self._waiting.append((time.time_ns(), request))
             return
         # The one used last: as few connections as will do, as browsers behind a balancer share.
         connection = self._free.pop()
-        connection.began = began
         self._busy[connection.number] = connection
         self._poll.register(connection.number, select.EPOLLIN)
+        connection.began = began or time.time_ns()
         try:
             connection.sock.send(request)
         except OSError:
@@ -206,15 +232,17 @@ class OpenLoop:
         connection.received, connection.size = b"", 0
         self._poll.unregister(connection.number)
         del self._busy[connection.number]
+        self._free.append(connection)
         if self._waiting:
-            self._free.append(connection)
-            self._ask(*self._waiting.popleft())
-        else:
-            self._free.append(connection)
+            began, request = self._waiting.popleft()
+            self._ask(request, began)
 
     def _lose(self, connection: _Connection) -> None:
         self.errors += 1
         self.taken.append(time.time_ns() - connection.began)
+        self._forget(connection)
+
+    def _forget(self, connection: _Connection) -> None:
         self._poll.unregister(connection.number)
         del self._busy[connection.number]
         connection.sock.close()
@@ -241,12 +269,10 @@ def _whole_size(received: bytes) -> int:
 
 
 def main() -> None:
-    """Run, and print every latency as JSON."""
+    """Take turns as they are told, and print every latency of each as JSON."""
     parser = argparse.ArgumentParser(prog="python -m bench.open_loop")
-    parser.add_argument("port", type=int)
     parser.add_argument("visitors", type=Path)
     parser.add_argument("--rate", type=int, required=True)
-    parser.add_argument("--seconds", type=float, required=True)
     options = parser.parse_args()
     requests = []
     for line in options.visitors.read_text().splitlines():
@@ -255,11 +281,17 @@ def main() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_TIMERSLACK, 1)
     put_ahead(os.getpid())
     gc.disable()
-    loop = OpenLoop(options.port, requests, options.rate)
-    loop.run(options.seconds)
-    late = nearest_rank(sorted(loop.late), 99) / 1e9
-    taken = sorted(round(each / 1e3) for each in loop.taken)
-    print(json.dumps({"microseconds": taken, "errors": loop.errors, "late": late}))
+    loops: dict[int, OpenLoop] = {}
+    for line in sys.stdin:
+        port, seconds = line.split()
+        loop = loops.get(int(port))
+        if loop is None:
+            loop = loops[int(port)] = OpenLoop(int(port), requests, options.rate)
+        loop.run(float(seconds))
+        late = nearest_rank(sorted(loop.late), 99) / 1e9
+        taken = sorted(round(each / 1e3) for each in loop.taken)
+        print(json.dumps({"microseconds": taken, "errors": loop.errors, "late": late}), flush=True)
+        gc.collect()
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bench import open_loop
-from bench.open_loop import OpenLoop, nearest_rank, run_open_loop
+from bench.open_loop import OpenLoop, OpenLoopClient, nearest_rank
 from bench.processes import HarnessError
 from bench.visitors import write_visitors
 
@@ -59,12 +59,17 @@ def test_the_percentile_is_that_of_the_nearest_rank(percentile: float, expected:
 
 def test_it_asks_as_often_as_told_and_reports_every_answer(tmp_path: Path) -> None:
     visitors = write_visitors(tmp_path / "visitors", 19, 10)
-    with server(lambda _: ANSWER) as (port, asked):
-        report = run_open_loop(port, visitors, rate=200, seconds=0.5, core=None)
-    assert len(report.latencies) == len(asked) == 100
-    assert report.errors == 0
-    assert list(report.latencies) == sorted(report.latencies)
-    assert report.latency(50) <= report.latency(99)
+    with (
+        server(lambda _: ANSWER) as (port, asked),
+        server(lambda _: ANSWER) as (other, asked_other),
+        OpenLoopClient(visitors, rate=200, core=None) as client,
+    ):
+        reports = [client.run(each, 0.25) for each in (port, other, port)]
+    for report in reports:
+        assert (len(report.latencies), report.errors) == (50, 0)
+        assert list(report.latencies) == sorted(report.latencies)
+        assert report.latency(50) <= report.latency(99)
+    assert (len(asked), len(asked_other)) == (100, 50)
 
 
 def test_a_server_that_hangs_is_asked_all_the_same_and_counts_with_all_its_time(
@@ -81,6 +86,21 @@ def test_a_server_that_hangs_is_asked_all_the_same_and_counts_with_all_its_time(
     assert len(asked) == 4
     assert loop.errors == len(loop.taken) == 20
     assert min(loop.taken) >= 0.2e9
+
+
+def test_who_was_not_answered_in_one_turn_is_forgotten_in_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(open_loop, "PATIENCE", 0.2)
+    monkeypatch.setattr(open_loop, "CONNECTIONS", 4)
+    with (
+        server(lambda number: b"" if number <= 4 else ANSWER) as (port, asked),
+        closing(OpenLoop(port, [REQUEST], rate=100)) as loop,
+    ):
+        loop.run(0.2)
+        assert loop.errors == 20
+        loop.run(0.1)
+    assert (loop.errors, len(loop.taken), len(asked)) == (0, 10, 14)
 
 
 @pytest.mark.parametrize(
@@ -114,6 +134,7 @@ def test_a_process_that_cannot_ask_says_why(tmp_path: Path) -> None:
     visitors = write_visitors(tmp_path / "visitors", 19, 10)
     with (
         server(lambda _: b"HTTP/1.1 200 OK\r\n\r\n") as (port, _),
+        OpenLoopClient(visitors, rate=100, core=None) as client,
         pytest.raises(HarnessError, match="without Content-Length"),
     ):
-        run_open_loop(port, visitors, rate=100, seconds=0.1, core=None)
+        client.run(port, 0.1)
