@@ -37,6 +37,8 @@ from bench.priority import put_ahead
 from bench.processes import HarnessError, pinned
 
 CONNECTIONS = 256
+# A connection that was not used for so long (seconds) is not used again: proxies close those.
+IDLE = 5.0
 # After the last request: how long an answer may take before it counts as missing (seconds).
 PATIENCE = 2.0
 # SO_TIMESTAMPNS (asm-generic/socket.h); Python has no name for it.
@@ -132,7 +134,7 @@ class _Connection:
         # A crowd that closes in good form leaves its ports in TIME_WAIT for a minute.
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self.number = self.sock.fileno()
-        self.began = 0
+        self.began = time.time_ns()
         self.received = b""
         # Bytes of the whole answer, 0 while its head is not read yet.
         self.size = 0
@@ -201,6 +203,9 @@ class OpenLoop:
             return
         # The one used last: as few connections as will do, as browsers behind a balancer share.
         connection = self._free.pop()
+        if time.time_ns() - connection.began > IDLE * 1e9:
+            connection.sock.close()
+            connection = _Connection(self._port)
         self._busy[connection.number] = connection
         self._poll.register(connection.number, select.EPOLLIN)
         connection.began = began or time.time_ns()

@@ -66,6 +66,7 @@ class Outlet:
         "_started",
         "_timer",
         "_worker",
+        "_write_at",
         "blocked",
         "boot",
         "connection",
@@ -116,6 +117,7 @@ class Outlet:
         self._names: list[Branch] = []
         self._named = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._write_at = 0.0
         self._retry: asyncio.TimerHandle | None = None
         self._pause = _FIRST_PAUSE
         self._connected_at = 0.0
@@ -206,7 +208,11 @@ class Outlet:
         whole, self.whole = self.whole, []
         for copy, journey, ended_at in whole:
             copy.hand_over(journey, ended_at)
-        if self.waiting and self.waiting >= self.enough:
+        if self._timer is not None and whole and whole[-1][2] >= self._write_at:
+            # Nobody waits just now; when the timer ends somebody may.
+            self._timer.cancel()
+            self._gathered()
+        elif self.waiting and self.waiting >= self.enough:
             self.gather()
 
     # Writing.
@@ -240,7 +246,8 @@ class Outlet:
     def gather(self) -> None:
         """Write soon, or now if there is enough. To be called when `waiting` reaches `enough`."""
         if self._timer is None:
-            self._timer = self._loop.call_later(GATHER_SECONDS, self._gathered)
+            self._timer = self._loop.call_later(2 * GATHER_SECONDS, self._gathered)
+            self._write_at = time.perf_counter() + GATHER_SECONDS
             self.enough = GATHER_BYTES
         elif not self.blocked:
             self._write()

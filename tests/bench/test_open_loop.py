@@ -21,7 +21,7 @@ REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 @contextmanager
 def server(answer: Callable[[int], bytes]) -> Iterator[tuple[int, list[int]]]:
-    """A server that answers request number N with `answer(N)`, nothing for b""; and who asked."""
+    """A server that answers request N with `answer(N)`, and who asked; b"end" ends a connection."""
     asked: list[int] = []
     lock = threading.Lock()
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -33,9 +33,9 @@ def server(answer: Callable[[int], bytes]) -> Iterator[tuple[int, list[int]]]:
                     with lock:
                         asked.append(peer.fileno())
                         given = answer(len(asked))
-                    if given == b"end":
+                    peer.sendall(given.removesuffix(b"end"))
+                    if given.endswith(b"end"):
                         return
-                    peer.sendall(given)
 
         def accept() -> None:
             while True:
@@ -118,6 +118,20 @@ def test_what_fails_is_counted_and_the_rest_goes_on(wrong: bytes, errors: int) -
         loop.run(0.2)
     assert loop.errors == errors
     assert len(loop.taken) == 20
+
+
+@pytest.mark.parametrize(("idle", "errors"), [(0.0, 0), (60.0, 4)])
+def test_a_connection_that_the_server_may_have_closed_is_not_used_again(
+    monkeypatch: pytest.MonkeyPatch, idle: float, errors: int
+) -> None:
+    monkeypatch.setattr(open_loop, "IDLE", idle)
+    with (
+        server(lambda _: ANSWER + b"end") as (port, _),
+        closing(OpenLoop(port, [REQUEST], rate=10)) as loop,
+    ):
+        loop.run(0.75)
+    # Every other one finds the connection closed.
+    assert (loop.errors, len(loop.taken)) == (errors, 8)
 
 
 def test_an_answer_may_come_in_pieces() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.tee.books import Books
-from proxy.tee.outlet import GATHER_BYTES, Outlet
+from proxy.tee.outlet import GATHER_BYTES, GATHER_SECONDS, Outlet
 
 
 class Kernel:
@@ -22,6 +23,7 @@ class Kernel:
         self.broken = False
         self.writer: Callable[[], None] | None = None
         self.timers: list[Callable[[], None]] = []
+        self.soon: list[Callable[[], None]] = []
 
     # The socket.
 
@@ -47,6 +49,9 @@ class Kernel:
     def call_later(self, _seconds: float, call: Callable[[], None]) -> Any:
         self.timers.append(call)
         return _Timer()
+
+    def call_soon(self, call: Callable[[], None]) -> None:
+        self.soon.append(call)
 
     def add_writer(self, _fd: int, call: Callable[[], None]) -> None:
         assert self.writer is None
@@ -130,6 +135,30 @@ def test_much_at_once_does_not_wait_for_the_clock() -> None:
     outlet.add((b"x",), 1)
     outlet.add((b"x" * GATHER_BYTES,), GATHER_BYTES)
     assert kernel.writes == 1
+
+
+class Packed:
+    """A copy that puts its hundred bytes."""
+
+    def __init__(self, outlet: Outlet) -> None:
+        self.outlet = outlet
+
+    def hand_over(self, _journey: object, _ended_at: float) -> None:
+        self.outlet.parts.append(b"x" * 100)
+        self.outlet.waiting += 100
+
+
+def test_what_has_waited_is_written_behind_a_response_and_not_before_the_next() -> None:
+    kernel = Kernel([])
+    outlet = connected(kernel)
+    began = time.perf_counter()
+    for late, writes in ((0.0, 0), (GATHER_SECONDS / 2, 0), (1.0, 1), (1.0, 1), (2.0, 2)):
+        # Only `hand_over` is used of a copy, nothing of a journey.
+        outlet.whole.append((Packed(outlet), None, began + late))  # type: ignore[arg-type]
+        outlet.pack_soon()
+        kernel.soon.pop()()
+        assert kernel.writes == writes
+    assert len(kernel.taken) == 500
 
 
 def test_a_socket_that_breaks_leaves_nothing_behind() -> None:
