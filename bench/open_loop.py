@@ -33,7 +33,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from bench.priority import put_ahead
+from bench.priority import put_ahead, put_behind
 from bench.processes import HarnessError, pinned
 
 CONNECTIONS = 256
@@ -78,12 +78,16 @@ def nearest_rank(ascending: Sequence[float], percentile: float) -> float:
 class OpenLoopClient:
     """The client in a process of its own. Ends with the `with` block."""
 
-    def __init__(self, visitors: Path, *, rate: int, core: int | None) -> None:
-        """Ask for what `visitors` lists, so many requests a second."""
+    def __init__(
+        self, visitors: Path, *, rate: int, core: int | None, behind: bool = False
+    ) -> None:
+        """Ask for what `visitors` lists, so many requests a second.
+
+        It runs before everything else on its core; with `behind` after everything.
+        """
+        options = [str(visitors), "--rate", str(rate), *(["--behind"] if behind else [])]
         self._process = subprocess.Popen(
-            pinned(
-                [sys.executable, "-m", "bench.open_loop", str(visitors), "--rate", str(rate)], core
-            ),
+            pinned([sys.executable, "-m", "bench.open_loop", *options], core),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -278,13 +282,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.open_loop")
     parser.add_argument("visitors", type=Path)
     parser.add_argument("--rate", type=int, required=True)
+    parser.add_argument("--behind", action="store_true")
     options = parser.parse_args()
     requests = []
     for line in options.visitors.read_text().splitlines():
         path, device = line.split("\t")
         requests.append(_HEAD.format(path=path, device=device).encode())
     ctypes.CDLL(None).prctl(_PR_SET_TIMERSLACK, 1)
-    put_ahead(os.getpid())
+    (put_behind if options.behind else put_ahead)(os.getpid())
     gc.disable()
     loops: dict[int, OpenLoop] = {}
     for line in sys.stdin:

@@ -16,6 +16,10 @@ How the load is made decides what is seen here, so it is made like this:
   turn that follows. Turns are short and many: the machine drifts by more than what is measured.
 - Figway without shadow is the same process, paused: two processes of one program differ in how
   their memory happens to lie by as much. A mirror has no such switch; beside it runs another.
+- The origin answers at once, which no application does: whatever is a tenth of a millisecond shows.
+  Figway apart is measured a second time before a legacy that takes some milliseconds ("5 ms").
+- What the machine does by itself shows beside it: a stranger, a process that has nothing to do with
+  Figway, asks the healthy shadow side as often as the observer would, and Figway copies nothing.
 - Beside the client's p99 stands what the kernel says of the process that answers clients: what it
   ran per request, and how long it was ready and had no core (schedstat).
 """
@@ -23,17 +27,17 @@ How the load is made decides what is seen here, so it is made like this:
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from math import comb
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.faulty import FAULTS
 from bench.figway import Figway
 from bench.mirrors import MIRRORS, start_mirror
-from bench.open_loop import OpenLoopClient, OpenLoopReport, nearest_rank
+from bench.open_loop import OpenLoopClient
 from bench.origin import start_origin
 from bench.peers import PEERS, start_peer
 from bench.ports import free_ports, wait_until_answering
@@ -42,6 +46,7 @@ from bench.proc import TICKS_PER_SECOND, core_ticks, cpu_ticks, memory_kib, proc
 from bench.processes import HarnessError, OwnedProcess
 from bench.rounds import Cores, Spread, rotated
 from bench.row import RowResult, Run, Target
+from bench.suffered import Suffered, Turn, median_interval
 from bench.table import write_table
 from bench.visitors import write_visitors
 
@@ -53,14 +58,18 @@ CONDITIONS = (HEALTHY, "hung", REFUSING, "resetting", "failing", "large", "dripp
 # Proxy without shadow -> the same proxy with it.
 PROXIES: Mapping[str, str] = {
     "figway": "figway",
+    "figway, 5 ms legacy": "figway, 5 ms legacy",
+    "a stranger": "a stranger",
     "figway, one core": "figway, one core",
     "nginx": "nginx mirror",
     "envoy": "envoy mirror",
 }
-APART, TOGETHER = "figway", "figway, one core"
+APART, LATER, TOGETHER = "figway", "figway, 5 ms legacy", "figway, one core"
+STRANGER = "a stranger"
+LATER_MILLISECONDS = 5
 # What is near 1 needs more of them.
 PAIRS, QUICK_PAIRS = 10, 2
-MOST_PAIRS = {APART: 40}
+MOST_PAIRS = {APART: 40, LATER: 20, STRANGER: 40}
 WORST_RATIO = 1.05
 MOST_MEMORY_MIB = 512
 # A turn begins when a proxy and what is behind it have been idle for so long, or after the most.
@@ -80,83 +89,8 @@ class Tested:
     observer: int | None = None
     # Turns its copying on and off; None: that cannot be turned.
     copy: Callable[[bool], None] | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
-    """One proxy under load for one turn. Microseconds per request, KiB."""
-
-    report: OpenLoopReport
-    ran: float
-    waited: float
-    rss_kib: int
-    beside_kib: int
-    # Share of the proxies' core that went to others, 0..1.
-    disturbed: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Suffered:
-    """One proxy under one condition: turns with shadow, and those without beside them."""
-
-    proxy: str
-    condition: str
-    alone: Sequence[Turn]
-    shadowed: Sequence[Turn]
-
-    @property
-    def pairs(self) -> tuple[tuple[Turn, Turn], ...]:
-        """(with, without), turn by turn."""
-        return tuple(zip(self.shadowed, self.alone, strict=True))
-
-    def ratios(self, percentile: float = 99.0) -> tuple[float, ...]:
-        """Latency with shadow to latency without, pair by pair."""
-        return tuple(
-            a.report.latency(percentile) / b.report.latency(percentile) for a, b in self.pairs
-        )
-
-    def ratio(self, percentile: float = 99.0) -> float:
-        """The median of the pairs."""
-        return Spread.of(self.ratios(percentile)).median
-
-    def milliseconds(self, *, shadow: bool, percentile: float = 99.0) -> float:
-        """The percentile over the requests of all pairs."""
-        turns = [pair[0 if shadow else 1] for pair in self.pairs]
-        every = sorted(taken for turn in turns for taken in turn.report.latencies)
-        return nearest_rank(every, percentile) * 1e3
-
-    def median(self, figure: str, *, shadow: bool = True) -> float:
-        """The median of `ran` or `waited` over the pairs."""
-        return Spread.of([getattr(pair[0 if shadow else 1], figure) for pair in self.pairs]).median
-
-    @property
-    def errors(self) -> int:
-        """Requests that failed with shadow."""
-        return sum(one.report.errors for one in self.shadowed)
-
-    @property
-    def memory_mib(self) -> tuple[float, float]:
-        """The most that the proxy had in memory at the end of a turn, and what works beside it."""
-        return (
-            max(one.rss_kib for one in self.shadowed) / 1024,
-            max(one.beside_kib for one in self.shadowed) / 1024,
-        )
-
-
-def median_interval(values: Sequence[float]) -> tuple[float, float]:
-    """Where the median lies with at least 95 %, whatever the distribution (sign test).
-
-    Order statistics: the k-th lowest and highest, with k as large as the binomial allows.
-    """
-    ordered, count = sorted(values), len(values)
-    depth, outside = 0, 0.0
-    while depth + 1 <= count // 2:
-        outside += 2 * comb(count, depth) / 2**count
-        if outside > 0.05:
-            break
-        depth += 1
-    at = max(depth - 1, 0)
-    return ordered[at], ordered[count - 1 - at]
+    # What else goes on while it copies.
+    meanwhile: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 def measure_shadow_faults(run: Run) -> RowResult:
@@ -168,14 +102,23 @@ def measure_shadow_faults(run: Run) -> RowResult:
     with ExitStack() as stack:
         legacy_port, legacy = _origin(stack, folder / "legacy", run.cores)
         ahead = put_ahead(legacy.pid)
+        later_port = _unhurried(stack, folder, run.cores)
         new_port, new = _origin(stack, folder / "new", run.cores)
         put_behind(new.pid)
         faults, ports = stack.enter_context(_running_faults(folder, new_port, run.cores))
         alone = stack.enter_context(_running_alone(folder, legacy_port, run.cores))
         client = stack.enter_context(OpenLoopClient(visitors, rate=RATE, core=run.cores.load))
+        asker = stack.enter_context(
+            OpenLoopClient(visitors, rate=RATE, core=run.cores.load, behind=True)
+        )
         for condition in CONDITIONS:
             place = folder / condition
-            with _running_shadowed(place, legacy_port, ports[condition], run.cores) as shadowed:
+            with _running_shadowed(
+                place, (legacy_port, later_port), ports[condition], run.cores
+            ) as figways:
+                shadowed = dict(figways)
+                if condition == HEALTHY:
+                    shadowed[STRANGER] = _with_stranger(figways[APART], asker, new_port)
                 beside = {name: alone.get(name, each) for name, each in shadowed.items()}
                 suffered += _suffer(run, condition, client, beside, shadowed, faults.pid)
     return describe_shadow_faults(suffered, ahead=ahead)
@@ -186,6 +129,18 @@ def _origin(stack: ExitStack, folder: Path, cores: Cores) -> tuple[int, OwnedPro
     process = stack.enter_context(start_origin(folder, port, other, cores.load))
     wait_until_answering(process, port)
     return port, process
+
+
+def _unhurried(stack: ExitStack, folder: Path, cores: Cores) -> int:
+    """The port of a legacy that takes its time, and runs ahead like the other."""
+    (port,) = free_ports(1)
+    command = [sys.executable, "-m", "bench.unhurried", str(port), str(LATER_MILLISECONDS)]
+    log, root = folder / "unhurried.log", Path(__file__).resolve().parents[2]
+    process = OwnedProcess("unhurried", command, core=cores.load, log=log, folder=root)
+    stack.enter_context(process)
+    wait_until_answering(process, port)
+    put_ahead(process.pid)
+    return port
 
 
 @contextmanager
@@ -227,9 +182,11 @@ def _running_alone(folder: Path, legacy_port: int, cores: Cores) -> Iterator[dic
 
 @contextmanager
 def _running_shadowed(
-    folder: Path, legacy_port: int, shadow_port: int, cores: Cores
+    folder: Path, legacy_ports: tuple[int, int], shadow_port: int, cores: Cores
 ) -> Iterator[dict[str, Tested]]:
+    """Every proxy with its shadow side; of the two legacies the second is for LATER."""
     folder.mkdir()
+    legacy_port, later_port = legacy_ports
     with ExitStack() as stack:
         found = {}
         for plain, name in PROXIES.items():
@@ -240,16 +197,20 @@ def _running_shadowed(
                 )
                 stack.enter_context(process)
                 found[plain] = Tested(pid=process.pid, serving=process.pid, port=port)
-        files = write_table(
-            folder / "table",
-            routes=ROUTES,
-            legacy_port=legacy_port,
-            new_port=shadow_port,
-            shadowed=True,
-        )
-        for name, place in ((APART, "apart"), (TOGETHER, "together")):
+        for name, place, behind in (
+            (APART, "apart", legacy_port),
+            (LATER, "later", later_port),
+            (TOGETHER, "together", legacy_port),
+        ):
+            files = write_table(
+                folder / place,
+                routes=ROUTES,
+                legacy_port=behind,
+                new_port=shadow_port,
+                shadowed=True,
+            )
             figway = stack.enter_context(Figway(folder / place, files, core=cores.proxy))
-            if name == APART:
+            if name != TOGETHER:
                 figway.move_observer(cores.load)
             found[name] = _tested(figway)
         yield found
@@ -265,6 +226,32 @@ def _tested(figway: Figway) -> Tested:
     )
 
 
+def _with_stranger(figway: Tested, asker: OpenLoopClient, port: int) -> Tested:
+    """Figway that copies nothing; where it would, `asker` asks the shadow side instead."""
+
+    @contextmanager
+    def asking() -> Iterator[None]:
+        over = threading.Event()
+
+        def ask() -> None:
+            while not over.is_set():
+                asker.run(port, SECONDS / 2)
+
+        thread = threading.Thread(target=ask)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+    def copy_nothing(_: bool) -> None:
+        assert figway.copy is not None
+        figway.copy(False)
+
+    return replace(figway, copy=copy_nothing, meanwhile=asking)
+
+
 def _suffer(
     run: Run,
     condition: str,
@@ -275,14 +262,14 @@ def _suffer(
 ) -> list[Suffered]:
     """Each proxy with and without shadow in turn, first the one, then the other."""
     turns: dict[tuple[str, bool], list[Turn]] = {}
-    for name in PROXIES:
+    for name in shadowed:
         for copies in (True, False):
             shield((shadowed if copies else alone)[name].pid)
             # Connections, pools and code are warm before anything counts.
             _turn(run, client, (shadowed if copies else alone)[name], (faults,), copies=copies)
-    pairs = {name: QUICK_PAIRS if run.quick else MOST_PAIRS.get(name, PAIRS) for name in PROXIES}
+    pairs = {name: QUICK_PAIRS if run.quick else MOST_PAIRS.get(name, PAIRS) for name in shadowed}
     for number in range(max(pairs.values())):
-        for name in rotated(tuple(each for each in PROXIES if number < pairs[each]), number):
+        for name in rotated(tuple(each for each in shadowed if number < pairs[each]), number):
             for copies in (True, False) if number % 2 else (False, True):
                 tested = (shadowed if copies else alone)[name]
                 quiet = (faults, shadowed[name].pid, alone[name].pid)
@@ -296,6 +283,7 @@ def _suffer(
             shadowed=turns[name, True],
         )
         for name in PROXIES
+        if name in shadowed
     ]
 
 
@@ -309,7 +297,8 @@ def _turn(
     ran, waited = ran_and_waited(tested.serving)
     used, busy = cpu_ticks(process_tree(tested.pid)), 0 if core is None else core_ticks(core)
     began = time.monotonic()
-    report = client.run(tested.port, SECONDS)
+    with tested.meanwhile() if copies else nullcontext():
+        report = client.run(tested.port, SECONDS)
     seconds = time.monotonic() - began
     used = cpu_ticks(process_tree(tested.pid)) - used
     busy = 0 if core is None else core_ticks(core) - busy
@@ -345,10 +334,11 @@ def _wait_until_quiet(roots: Sequence[int]) -> None:
 
 def describe_shadow_faults(suffered: Sequence[Suffered], *, ahead: bool) -> RowResult:
     """Every proxy under every condition as a row."""
-    ours = [each for each in suffered if each.proxy in (APART, TOGETHER)]
-    apart = [each for each in ours if each.proxy == APART]
-    worst = max(apart, key=Suffered.ratio)
-    shared = max((each for each in ours if each.proxy == TOGETHER), key=Suffered.ratio)
+    ours = [each for each in suffered if each.proxy in (APART, LATER, TOGETHER)]
+    worst, later, shared = (
+        max((each for each in ours if each.proxy == name), key=Suffered.ratio)
+        for name in (APART, LATER, TOGETHER)
+    )
     memory = max(sum(each.memory_mib) for each in ours)
     return RowResult(
         name="shadow_faults",
@@ -365,6 +355,12 @@ def describe_shadow_faults(suffered: Sequence[Suffered], *, ahead: bool) -> RowR
             Target(
                 what=f"worst p99 through Figway x without shadow ({worst.condition})",
                 value=worst.ratio(),
+                bound=WORST_RATIO,
+            ),
+            Target(
+                what=f"the same before a legacy that takes {LATER_MILLISECONDS} ms "
+                f"({later.condition})",
+                value=later.ratio(),
                 bound=WORST_RATIO,
             ),
             Target(
@@ -394,7 +390,10 @@ def describe_shadow_faults(suffered: Sequence[Suffered], *, ahead: bool) -> RowR
             "and was ready to run and had no core.",
             "The shadow side comes last on its core: with neighbours it is slow beside its fault.",
             "figway: its observer is on the core of load and origins, and comes last there; one "
-            "core: it shares the core of its worker.",
+            "core: it shares the core of its worker. The origin answers at once but for "
+            f"{LATER_MILLISECONDS} ms legacy, which waits so long as an application would.",
+            "a stranger: Figway copies nothing either time; with is while a process that is not "
+            "Figway asks the healthy shadow side as often, from where the observer would.",
             "Client and legacy origin run before everything else on theirs."
             if ahead
             else "Client and legacy origin could not be put before everything else on their core "

@@ -57,12 +57,13 @@ def test_the_percentile_is_that_of_the_nearest_rank(percentile: float, expected:
     assert nearest_rank(range(1, 11), percentile) == expected
 
 
-def test_it_asks_as_often_as_told_and_reports_every_answer(tmp_path: Path) -> None:
+@pytest.mark.parametrize("behind", [False, True])
+def test_it_asks_as_often_as_told_and_reports_every_answer(tmp_path: Path, *, behind: bool) -> None:
     visitors = write_visitors(tmp_path / "visitors", 19, 10)
     with (
         server(lambda _: ANSWER) as (port, asked),
         server(lambda _: ANSWER) as (other, asked_other),
-        OpenLoopClient(visitors, rate=200, core=None) as client,
+        OpenLoopClient(visitors, rate=200, core=None, behind=behind) as client,
     ):
         reports = [client.run(each, 0.25) for each in (port, other, port)]
     for report in reports:

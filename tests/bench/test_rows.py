@@ -12,12 +12,11 @@ from bench.rows.latency import describe_latency
 from bench.rows.shadow_cost import COPYING, PLAIN, describe_shadow_cost
 from bench.rows.shadow_faults import (
     APART,
+    LATER,
     TOGETHER,
-    Suffered,
-    Turn,
     describe_shadow_faults,
-    median_interval,
 )
+from bench.suffered import Suffered, Turn, median_interval
 from bench.wrk import WrkReport
 
 MILLISECOND = 1_000_000
@@ -186,6 +185,7 @@ def test_shadow_faults_judges_figway_by_its_worst_condition_in_each_place() -> N
         [
             suffered(APART, "healthy", alone=0.004, shadowed=0.004),
             suffered(APART, "hung", alone=0.004, shadowed=0.005),
+            suffered(LATER, "healthy", alone=0.004, shadowed=0.0041),
             suffered(TOGETHER, "healthy", alone=0.004, shadowed=0.006),
             suffered(TOGETHER, "hung", alone=0.004, shadowed=0.004),
             suffered("envoy mirror", "hung", alone=0.004, shadowed=0.400),
@@ -193,21 +193,23 @@ def test_shadow_faults_judges_figway_by_its_worst_condition_in_each_place() -> N
         ahead=True,
     )
 
-    worst, together, memory, errors = row.targets
+    worst, later, together, memory, errors = row.targets
     assert worst.what.endswith("(hung)")
     assert worst.value == 1.25
     assert not worst.met
+    assert later.what.endswith("5 ms (healthy)")
+    assert (round(later.value, 3), later.met) == (1.025, True)
     assert together.what.endswith("(healthy)")
     assert together.value == 1.5
     assert (memory.value, memory.met, errors.value) == (72, True, 0)
-    assert row.lines[4] == (
+    assert row.lines[5] == (
         *("hung", "envoy mirror", "12.00 ms", "1200.00 ms", "100.00 (100.00 - 100.00)"),
         *("100.00, 100.00", "30 us", "30 us", "5 us", "5 us", "24 MB", "48 MB", "2"),
     )
 
 
 def test_shadow_faults_says_when_the_load_had_to_wait_too() -> None:
-    given = [suffered(name, "hung", alone=1, shadowed=1) for name in (APART, TOGETHER)]
+    given = [suffered(name, "hung", alone=1, shadowed=1) for name in (APART, LATER, TOGETHER)]
     assert any(
         note.startswith("Others had 0% of")
         for note in describe_shadow_faults(given, ahead=True).notes
