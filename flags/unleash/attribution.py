@@ -11,7 +11,7 @@ from flags.feed import FeedNews
 from flags.provider import FlagSourceError
 from flags.unleash.admin_api import AdminApi
 from flags.unleash.answers import Held
-from flags.unleash.events import Author, Event, author_of
+from flags.unleash.events import Author, Event, author_of, author_of_one, late_event
 from flags.unleash.flag_state import our_flags
 
 _ASKING_SECONDS: Final = 2.0
@@ -36,6 +36,8 @@ class Attribution:
         self._events: deque[Event] = deque(maxlen=_REMEMBERED)
         # By our own revision.
         self._changes: dict[int, _Change] = {}
+        # Events whose change came before Unleash counted them: it is not in the next one again.
+        self._early: deque[int] = deque(maxlen=_REMEMBERED)
 
     def heard(self, event: Event) -> None:
         """Remember an event that the webhook told of."""
@@ -49,7 +51,11 @@ class Attribution:
         self._changes[now.state.revision] = change
         while len(self._changes) > _REMEMBERED:
             del self._changes[next(iter(self._changes))]
-        return self._author(change, environment)
+        author = self._author(change, environment)
+        # Without a log there is only what was heard; a revision that stood still was surely late.
+        if not author.event and self._admin is None and change.after == change.upto:
+            return self._late_author(change, environment)
+        return author
 
     async def complete(self, news: FeedNews, environment: str) -> FeedNews:
         """The same news with who made the change, as far as Unleash can tell; never raises."""
@@ -58,16 +64,27 @@ class Attribution:
             return news
         try:
             async with asyncio.timeout(_ASKING_SECONDS):
-                self._events.extend(reversed(await self._admin.events()))
+                log = await self._admin.events()
         except (FlagSourceError, TimeoutError):
             return news
+        self._events.extend(reversed(log))
         author = self._author(change, environment)
+        # A log that begins later may lack the event that it was.
+        if not author.event and any(event.id <= change.upto for event in log):
+            author = self._late_author(change, environment)
         return replace(news, who=author.who, event=author.event)
 
     def _author(self, change: _Change, environment: str) -> Author:
-        return author_of(
-            self._events, change.flags, environment, after=change.after, upto=change.upto
-        )
+        events = (event for event in self._events if event.id not in self._early)
+        return author_of(events, change.flags, environment, after=change.after, upto=change.upto)
+
+    def _late_author(self, change: _Change, environment: str) -> Author:
+        events = (event for event in self._events if event.id not in self._early)
+        event = late_event(events, change.flags, environment, beyond=change.upto)
+        if event is None:
+            return Author()
+        self._early.append(event.id)
+        return author_of_one(event)
 
 
 def _change(before: Held | None, now: Held) -> _Change | None:

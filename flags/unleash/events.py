@@ -68,21 +68,37 @@ def parse_event(body: bytes) -> Event | None:
 def author_of(
     events: Iterable[Event], flags: Iterable[str], environment: str, *, after: int, upto: int
 ) -> Author:
-    """Who made the changes between two revisions of Unleash, by the events that are known.
+    """Who made the changes between two revisions of Unleash, by the events that are known."""
+    names = frozenset(flags)
+    return _authored(
+        event for event in events if after < event.id <= upto and event.concerns(names, environment)
+    )
+
+
+def late_event(
+    events: Iterable[Event], flags: Iterable[str], environment: str, *, beyond: int
+) -> Event | None:
+    """The next event of one of the flags beyond a revision.
 
     Unleash counts its revision up to a second late: an answer may hold a change beyond the revision
-    it tells. Where nothing lies between the two, it was the next event of one of the flags.
+    it tells. Where the event log has nothing up to that revision, this was the change.
     """
     names = frozenset(flags)
-    since = {
-        event.id: event
+    following = (
+        event
         for event in events
-        if after < event.id and event.concerns(names, environment)
-    }
-    found = {number: event for number, event in since.items() if number <= upto}
-    if not found:
-        late = min((number for number, event in since.items() if event.flag), default=0)
-        found = {late: since[late]} if late else {}
+        if event.id > beyond and event.flag and event.concerns(names, environment)
+    )
+    return min(following, key=lambda event: event.id, default=None)
+
+
+def author_of_one(event: Event) -> Author:
+    """Who made the change that this one event tells of."""
+    return _authored((event,))
+
+
+def _authored(events: Iterable[Event]) -> Author:
+    found = {event.id: event for event in events}
     ordered = [found[number] for number in sorted(found)]
     who = dict.fromkeys(event.who for event in ordered if event.who)
     return Author(who=_listed(list(who)), event=_listed([f"{event.id}" for event in ordered]))
