@@ -37,7 +37,8 @@ demo-shadow: .venv/.figway ## visitors, planted faults, and how Figway finds the
 
 test: .venv/.figway-test ## every test
 	@.ci/install-system test
-	@.venv/bin/python -m pytest
+	@mkdir -p .run && rm -f .run/test.exit
+	@.venv/bin/python -m pytest || { code=$$?; echo $$code >.run/test.exit; exit $$code; }
 
 check: .venv/.figway-test ## lint, format, types, architecture
 	@.venv/bin/ruff check .

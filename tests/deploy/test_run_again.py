@@ -1,7 +1,8 @@
-"""`.ci/run-again` behind a run of pytest in a folder of its own."""
+"""`.ci/run-again` behind `make test` in a folder of its own, with a few tests of its own."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -12,14 +13,32 @@ import pytest
 
 from tests.rigs.child import ROOT
 
+PASSES = "def test_passes(): pass\n"
+FAILS = "def test_fails(): assert False\n"
+BEFORE = 'import pathlib, pytest\nBEFORE = pathlib.Path("before")\n'
 # Fails, and leaves a note; passes where there is one.
 FLAKY = """
 def test_flaky():
-    before = pathlib.Path("before")
-    assert before.exists() or before.write_text("") is None and False
+    if not BEFORE.exists():
+        BEFORE.touch()
+        assert False
 """
-PASSES = "def test_passes(): pass\n"
-FAILS = "def test_fails(): assert False\n"
+SKIPS = f"{FLAKY}    pytest.skip('not now')\n"
+ANOTHER_NAME = """
+import os
+@pytest.mark.parametrize("number", [os.getpid()])
+def test_named(number): assert False
+"""
+# What a plugin does when the disk is full: tests behind it are never run.
+INTERNAL_ERROR = """
+def pytest_runtest_protocol(item):
+    if "never" in item.name:
+        raise OSError("no space left")
+"""
+ABORTS = """
+import atexit, os
+atexit.register(os.abort)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,23 +47,26 @@ class Clone:
 
     path: Path
 
-    def run(self, *tests: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *tests: str, conftest: str = "") -> subprocess.CompletedProcess[str]:
         """What `.ci/run` does: the tests, and what failed once more."""
-        (self.path / "test_some.py").write_text("import pathlib\n" + "\n".join(tests))
+        (self.path / "test_some.py").write_text(BEFORE + "\n".join(tests))
+        (self.path / "conftest.py").write_text(conftest)
+        unwanted = ("PYTEST_", "FORCE_COLOR", "PY_COLORS", "MAKE", "MFLAGS")
         return subprocess.run(
-            "set -o pipefail; .venv/bin/python -m pytest | tee .run/test.log || .ci/run-again",
+            "set -o pipefail; make test 2>&1 | tee .run/test.log || .ci/run-again",
             shell=True,
             executable="/bin/bash",
             cwd=self.path,
+            env={k: v for k, v in os.environ.items() if not k.startswith(unwanted)},
             capture_output=True,
             text=True,
             check=False,
         )
 
     @property
-    def log(self) -> str:
+    def log(self) -> list[str]:
         """What the end of the run is read from."""
-        return (self.path / ".run" / "test.log").read_text()
+        return (self.path / ".run" / "test.log").read_text().splitlines()
 
 
 @pytest.fixture
@@ -52,9 +74,16 @@ def clone(tmp_path: Path) -> Clone:
     for folder in (".ci", ".run", ".venv/bin"):
         (tmp_path / folder).mkdir(parents=True)
     shutil.copy(ROOT / ".ci" / "run-again", tmp_path / ".ci")
-    python = tmp_path / ".venv" / "bin" / "python"
-    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
-    python.chmod(0o755)
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    # What is installed before the tests is not what this is about.
+    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / ".venv" / ".figway-test").touch()
+    for name, script in {
+        ".ci/install-system": "exit 0",
+        ".venv/bin/python": f'exec {sys.executable} "$@"',
+    }.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
     (tmp_path / "pytest.ini").touch()
     return Clone(tmp_path)
 
@@ -62,17 +91,19 @@ def clone(tmp_path: Path) -> Clone:
 def test_a_test_that_passes_the_second_time_is_named_and_ends_nothing(clone: Clone) -> None:
     ran = clone.run(PASSES, FLAKY)
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    flaky, closing = clone.log.splitlines()[-2:]
+    closing, flaky = clone.log[-2:]
     assert flaky == "FLAKY test_some.py::test_flaky"
-    assert "1 passed" in closing
-    assert "1 failed, 1 passed" in clone.log
+    assert "= 1 passed in" in closing
+    assert any("= 1 failed, 1 passed in" in line for line in clone.log)
 
 
-def test_a_test_that_fails_twice_fails_the_run(clone: Clone) -> None:
+def test_what_fails_twice_fails_the_run_and_is_named_alone(clone: Clone) -> None:
     ran = clone.run(PASSES, FLAKY, FAILS)
     assert ran.returncode == 1
-    assert "FAILED TWICE test_some.py::test_fails" in ran.stdout.splitlines()
-    assert "FLAKY" not in clone.log
+    assert [line for line in ran.stdout.splitlines() if line.startswith("FAILED TWICE")] == [
+        "FAILED TWICE test_some.py::test_fails"
+    ]
+    assert not any(line.startswith("FLAKY") for line in clone.log)
 
 
 def test_many_failed_tests_are_not_run_again(clone: Clone) -> None:
@@ -83,18 +114,33 @@ def test_many_failed_tests_are_not_run_again(clone: Clone) -> None:
 
 
 @pytest.mark.parametrize(
-    "tests",
+    ("tests", "said"),
     [
-        pytest.param([PASSES, "def broken(:"], id="a file that cannot be read"),
-        pytest.param([PASSES, FAILS, "def test_z(): raise KeyboardInterrupt"], id="interrupted"),
-        pytest.param([PASSES, FAILS, "def test_z():\n  import os; os._exit(3)"], id="killed"),
-        pytest.param([FAILS], id="nothing passed"),
+        pytest.param([SKIPS], "Not every one", id="skipped"),
+        pytest.param([ANOTHER_NAME], "did not come to its end (pytest's exit code: 4)", id="gone"),
+    ],
+)
+def test_who_was_not_run_again_did_not_pass(clone: Clone, tests: list[str], said: str) -> None:
+    ran = clone.run(PASSES, *tests)
+    assert ran.returncode == 1
+    assert said in ran.stderr
+    assert not any(line.startswith("FLAKY") for line in clone.log)
+
+
+@pytest.mark.parametrize(
+    ("tests", "conftest", "code"),
+    [
+        pytest.param([PASSES, "def broken(:"], "", "2", id="a file that cannot be read"),
+        pytest.param([FLAKY, "def test_z(): raise KeyboardInterrupt"], "", "2", id="interrupted"),
+        pytest.param([FLAKY, "def test_z():\n  import os; os._exit(3)"], "", "3", id="killed"),
+        pytest.param([FLAKY, "def test_never(): 0"], INTERNAL_ERROR, "3", id="internal error"),
+        pytest.param([PASSES, FLAKY], ABORTS, "134", id="aborted behind its closing line"),
     ],
 )
 def test_a_run_that_did_not_come_to_its_end_is_not_run_again(
-    clone: Clone, tests: list[str]
+    clone: Clone, tests: list[str], conftest: str, code: str
 ) -> None:
-    ran = clone.run(*tests)
+    ran = clone.run(*tests, conftest=conftest)
     assert ran.returncode == 1
-    assert "nothing is run again" in ran.stderr
-    assert "FLAKY" not in clone.log
+    assert f"did not come to its end (pytest's exit code: {code})" in ran.stderr
+    assert not any(line.startswith("FLAKY") for line in clone.log)
