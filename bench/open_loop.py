@@ -46,7 +46,7 @@ _TIMESTAMP_NS = 35
 _TIME = struct.Struct("@qq")
 _RESET = struct.pack("ii", 1, 0)
 # prctl(2): how late a sleeping process may be woken; 50 microseconds unless told.
-_PR_SET_TIMERSLACK = 29
+PR_SET_TIMERSLACK = 29
 _HEAD = (
     "GET {path} HTTP/1.1\r\nHost: shop.example\r\n"
     "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\r\n"
@@ -288,7 +288,7 @@ def main() -> None:
     for line in options.visitors.read_text().splitlines():
         path, device = line.split("\t")
         requests.append(_HEAD.format(path=path, device=device).encode())
-    ctypes.CDLL(None).prctl(_PR_SET_TIMERSLACK, 1)
+    ctypes.CDLL(None).prctl(PR_SET_TIMERSLACK, 1)
     (put_behind if options.behind else put_ahead)(os.getpid())
     gc.disable()
     loops: dict[int, OpenLoop] = {}

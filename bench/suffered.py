@@ -47,6 +47,11 @@ class Suffered:
         """The median of the pairs."""
         return Spread.of(self.ratios(percentile)).median
 
+    def added_milliseconds(self, percentile: float = 99.0) -> float:
+        """The median over the pairs of what shadow adds."""
+        added = [a.report.latency(percentile) - b.report.latency(percentile) for a, b in self.pairs]
+        return Spread.of(added).median * 1e3
+
     def milliseconds(self, *, shadow: bool, percentile: float = 99.0) -> float:
         """The percentile over the requests of all pairs."""
         turns = [pair[0 if shadow else 1] for pair in self.pairs]

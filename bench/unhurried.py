@@ -7,12 +7,15 @@ It waits and does not compute: it stands for another machine. Request bodies are
 
 from __future__ import annotations
 
-import asyncio
+import ctypes
+import heapq
+import select
+import socket
 import sys
-from typing import cast
+import time
+from contextlib import suppress
 
-import uvloop
-
+from bench.open_loop import PR_SET_TIMERSLACK
 from bench.origin import DOCUMENT
 
 _ANSWER = (
@@ -22,37 +25,61 @@ _ANSWER = (
 _HEAD_END = b"\r\n\r\n"
 
 
-class Unhurried(asyncio.Protocol):
-    """One connection; it is asked again only when it has answered."""
+class Unhurried:
+    """The server. An event loop counts milliseconds; this counts microseconds: answers are even."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, port: int, seconds: float) -> None:
         self._seconds = seconds
-        self._received = b""
-        self._transport: asyncio.Transport
+        self._listener = socket.create_server(("127.0.0.1", port), backlog=4096)
+        self._listener.setblocking(False)
+        self._poll = select.epoll()
+        self._poll.register(self._listener, select.EPOLLIN)
+        self._peers: dict[int, socket.socket] = {}
+        # When each answer is due, ascending.
+        self._due: list[tuple[float, int]] = []
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep where answers go."""
-        # uvloop's transports are not subclasses of asyncio's.
-        self._transport = cast("asyncio.Transport", transport)
+    def serve(self) -> None:
+        """Answer until killed."""
+        while True:
+            left = max(0.0, self._due[0][0] - time.perf_counter()) if self._due else None
+            # epoll_wait(2) counts milliseconds; select(2) on its descriptor counts microseconds.
+            if select.select((self._poll,), (), (), left)[0]:
+                for number, _ in self._poll.poll(0):
+                    self._hear(number)
+            while self._due and self._due[0][0] <= time.perf_counter():
+                peer = self._peers.get(heapq.heappop(self._due)[1])
+                if peer is not None:
+                    with suppress(OSError):
+                        peer.send(_ANSWER)
 
-    def data_received(self, data: bytes) -> None:
-        """Answer a whole head, later."""
-        self._received += data
-        if self._received.endswith(_HEAD_END):
-            self._received = b""
-            asyncio.get_running_loop().call_later(self._seconds, self._transport.write, _ANSWER)
-
-
-async def _serve(port: int, seconds: float) -> None:
-    loop = asyncio.get_running_loop()
-    await loop.create_server(lambda: Unhurried(seconds), "127.0.0.1", port, backlog=4096)
-    await asyncio.Event().wait()
+    def _hear(self, number: int) -> None:
+        if number == self._listener.fileno():
+            with suppress(BlockingIOError):
+                peer, _ = self._listener.accept()
+                peer.setblocking(False)
+                peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                self._peers[peer.fileno()] = peer
+                self._poll.register(peer, select.EPOLLIN)
+            return
+        peer = self._peers[number]
+        try:
+            received = peer.recv(65536)
+        except OSError:
+            received = b""
+        if not received:
+            self._poll.unregister(number)
+            self._peers.pop(number).close()
+            self._due = [each for each in self._due if each[1] != number]
+            heapq.heapify(self._due)
+        elif received.endswith(_HEAD_END):
+            heapq.heappush(self._due, (time.perf_counter() + self._seconds, number))
 
 
 def main() -> None:
     """Serve until killed."""
     port, milliseconds = sys.argv[1:]
-    uvloop.run(_serve(int(port), float(milliseconds) / 1e3))
+    ctypes.CDLL(None).prctl(PR_SET_TIMERSLACK, 1)
+    Unhurried(int(port), float(milliseconds) / 1e3).serve()
 
 
 if __name__ == "__main__":

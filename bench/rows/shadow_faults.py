@@ -27,9 +27,9 @@ How the load is made decides what is seen here, so it is made like this:
 from __future__ import annotations
 
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -37,7 +37,7 @@ from pathlib import Path
 from bench.faulty import FAULTS
 from bench.figway import Figway
 from bench.mirrors import MIRRORS, start_mirror
-from bench.open_loop import OpenLoopClient
+from bench.open_loop import OpenLoopClient, OpenLoopReport
 from bench.origin import start_origin
 from bench.peers import PEERS, start_peer
 from bench.ports import free_ports, wait_until_answering
@@ -93,6 +93,33 @@ class Tested:
     meanwhile: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
+class Stranger:
+    """A process that is not Figway, and asks the shadow side while Figway copies nothing."""
+
+    def __init__(self, asker: OpenLoopClient, port: int) -> None:
+        self._asker = asker
+        self._port = port
+        # What it saw, turn by turn.
+        self.asked: list[OpenLoopReport] = []
+
+    def beside(self, figway: Tested) -> Tested:
+        """The same Figway; where it would copy, this asks instead."""
+
+        def copy_nothing(_: bool) -> None:
+            assert figway.copy is not None
+            figway.copy(False)
+
+        return replace(figway, copy=copy_nothing, meanwhile=self._asking)
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        with ThreadPoolExecutor(1) as pool:
+            # A little longer than the turn.
+            asking = pool.submit(self._asker.run, self._port, 1.1 * SECONDS)
+            yield
+            self.asked.append(asking.result())
+
+
 def measure_shadow_faults(run: Run) -> RowResult:
     """Put every proxy before every kind of shadow side, at a moderate rate."""
     folder = run.folder / "shadow_faults"
@@ -108,9 +135,8 @@ def measure_shadow_faults(run: Run) -> RowResult:
         faults, ports = stack.enter_context(_running_faults(folder, new_port, run.cores))
         alone = stack.enter_context(_running_alone(folder, legacy_port, run.cores))
         client = stack.enter_context(OpenLoopClient(visitors, rate=RATE, core=run.cores.load))
-        asker = stack.enter_context(
-            OpenLoopClient(visitors, rate=RATE, core=run.cores.load, behind=True)
-        )
+        asker = OpenLoopClient(visitors, rate=RATE, core=run.cores.load, behind=True)
+        stranger = Stranger(stack.enter_context(asker), new_port)
         for condition in CONDITIONS:
             place = folder / condition
             with _running_shadowed(
@@ -118,10 +144,10 @@ def measure_shadow_faults(run: Run) -> RowResult:
             ) as figways:
                 shadowed = dict(figways)
                 if condition == HEALTHY:
-                    shadowed[STRANGER] = _with_stranger(figways[APART], asker, new_port)
+                    shadowed[STRANGER] = stranger.beside(figways[APART])
                 beside = {name: alone.get(name, each) for name, each in shadowed.items()}
                 suffered += _suffer(run, condition, client, beside, shadowed, faults.pid)
-    return describe_shadow_faults(suffered, ahead=ahead)
+    return describe_shadow_faults(suffered, ahead=ahead, strange=stranger.asked)
 
 
 def _origin(stack: ExitStack, folder: Path, cores: Cores) -> tuple[int, OwnedProcess]:
@@ -226,32 +252,6 @@ def _tested(figway: Figway) -> Tested:
     )
 
 
-def _with_stranger(figway: Tested, asker: OpenLoopClient, port: int) -> Tested:
-    """Figway that copies nothing; where it would, `asker` asks the shadow side instead."""
-
-    @contextmanager
-    def asking() -> Iterator[None]:
-        over = threading.Event()
-
-        def ask() -> None:
-            while not over.is_set():
-                asker.run(port, SECONDS / 2)
-
-        thread = threading.Thread(target=ask)
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join()
-
-    def copy_nothing(_: bool) -> None:
-        assert figway.copy is not None
-        figway.copy(False)
-
-    return replace(figway, copy=copy_nothing, meanwhile=asking)
-
-
 def _suffer(
     run: Run,
     condition: str,
@@ -299,10 +299,10 @@ def _turn(
     began = time.monotonic()
     with tested.meanwhile() if copies else nullcontext():
         report = client.run(tested.port, SECONDS)
-    seconds = time.monotonic() - began
-    used = cpu_ticks(process_tree(tested.pid)) - used
-    busy = 0 if core is None else core_ticks(core) - busy
-    ran_then, waited_then = ran_and_waited(tested.serving)
+        seconds = time.monotonic() - began
+        used = cpu_ticks(process_tree(tested.pid)) - used
+        busy = 0 if core is None else core_ticks(core) - busy
+        ran_then, waited_then = ran_and_waited(tested.serving)
     requests = len(report.latencies)
     beside = () if tested.observer is None else process_tree(tested.observer)
     besides = {entry.pid for entry in beside}
@@ -332,8 +332,10 @@ def _wait_until_quiet(roots: Sequence[int]) -> None:
         before = now
 
 
-def describe_shadow_faults(suffered: Sequence[Suffered], *, ahead: bool) -> RowResult:
-    """Every proxy under every condition as a row."""
+def describe_shadow_faults(
+    suffered: Sequence[Suffered], *, ahead: bool, strange: Sequence[OpenLoopReport]
+) -> RowResult:
+    """Every proxy under every condition as a row; `strange` is what the stranger saw."""
     ours = [each for each in suffered if each.proxy in (APART, LATER, TOGETHER)]
     worst, later, shared = (
         max((each for each in ours if each.proxy == name), key=Suffered.ratio)
@@ -359,7 +361,7 @@ def describe_shadow_faults(suffered: Sequence[Suffered], *, ahead: bool) -> RowR
             ),
             Target(
                 what=f"the same before a legacy that takes {LATER_MILLISECONDS} ms "
-                f"({later.condition})",
+                f"({later.condition}, {later.added_milliseconds():+.2f} ms)",
                 value=later.ratio(),
                 bound=WORST_RATIO,
             ),
@@ -393,7 +395,8 @@ def describe_shadow_faults(suffered: Sequence[Suffered], *, ahead: bool) -> RowR
             "core: it shares the core of its worker. The origin answers at once but for "
             f"{LATER_MILLISECONDS} ms legacy, which waits so long as an application would.",
             "a stranger: Figway copies nothing either time; with is while a process that is not "
-            "Figway asks the healthy shadow side as often, from where the observer would.",
+            f"Figway asks the healthy shadow side {_asked_a_second(strange):,.0f} times a second "
+            f"({sum(each.errors for each in strange)} failed), from where the observer would.",
             "Client and legacy origin run before everything else on theirs."
             if ahead
             else "Client and legacy origin could not be put before everything else on their core "
@@ -401,6 +404,10 @@ def describe_shadow_faults(suffered: Sequence[Suffered], *, ahead: bool) -> RowR
         ),
         figures={f"{each.condition} {each.proxy}": _figures(each) for each in suffered},
     )
+
+
+def _asked_a_second(strange: Sequence[OpenLoopReport]) -> float:
+    return sum(len(each.latencies) for each in strange) / (1.1 * SECONDS * len(strange))
 
 
 def _disturbed(suffered: Sequence[Suffered]) -> float:

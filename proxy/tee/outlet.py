@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from proxy.tee.copy import Copy
     from proxy.tee.tee import Branch
 
-# Frames are gathered for so long, or up to so many bytes, and then written at once.
+# Frames are gathered up to so many bytes, or for so long: they are then written behind the next
+# response, and without one after twice that time.
 GATHER_SECONDS: Final = 0.004
 GATHER_BYTES: Final = 32 * 1024
 # The most that is joined and given to the kernel in one turn of the loop.

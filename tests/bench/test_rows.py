@@ -191,17 +191,19 @@ def test_shadow_faults_judges_figway_by_its_worst_condition_in_each_place() -> N
             suffered("envoy mirror", "hung", alone=0.004, shadowed=0.400),
         ],
         ahead=True,
+        strange=[OpenLoopReport(latencies=(0.001,) * 1100, errors=1, late=0.0)] * 2,
     )
 
     worst, later, together, memory, errors = row.targets
     assert worst.what.endswith("(hung)")
     assert worst.value == 1.25
     assert not worst.met
-    assert later.what.endswith("5 ms (healthy)")
+    assert later.what.endswith("5 ms (healthy, +0.20 ms)")
     assert (round(later.value, 3), later.met) == (1.025, True)
     assert together.what.endswith("(healthy)")
     assert together.value == 1.5
     assert (memory.value, memory.met, errors.value) == (72, True, 0)
+    assert any("2,000 times a second (2 failed)" in note for note in row.notes)
     assert row.lines[5] == (
         *("hung", "envoy mirror", "12.00 ms", "1200.00 ms", "100.00 (100.00 - 100.00)"),
         *("100.00, 100.00", "30 us", "30 us", "5 us", "5 us", "24 MB", "48 MB", "2"),
@@ -210,12 +212,16 @@ def test_shadow_faults_judges_figway_by_its_worst_condition_in_each_place() -> N
 
 def test_shadow_faults_says_when_the_load_had_to_wait_too() -> None:
     given = [suffered(name, "hung", alone=1, shadowed=1) for name in (APART, LATER, TOGETHER)]
+    strange = [OpenLoopReport(latencies=(0.001,), errors=0, late=0.0)]
     assert any(
         note.startswith("Others had 0% of")
-        for note in describe_shadow_faults(given, ahead=True).notes
+        for note in describe_shadow_faults(given, ahead=True, strange=strange).notes
     )
-    assert "could not be put before" in describe_shadow_faults(given, ahead=False).notes[-1]
-    assert "could not" not in describe_shadow_faults(given, ahead=True).notes[-1]
+    assert (
+        "could not be put before"
+        in describe_shadow_faults(given, ahead=False, strange=strange).notes[-1]
+    )
+    assert "could not" not in describe_shadow_faults(given, ahead=True, strange=strange).notes[-1]
 
 
 @pytest.mark.parametrize(
