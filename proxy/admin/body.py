@@ -11,8 +11,11 @@ from typing import Any, Literal, TypeVar
 
 from aiohttp import web
 from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
 from proxy.admin.problem import AdminError
+from proxy.config.complaints import sentence
+from proxy.config.units import show
 from proxy.settings import KIB
 
 MAX_BODY = 64 * KIB
@@ -61,15 +64,37 @@ async def read(
         raise AdminError(413, f"the body is over {MAX_BODY} bytes") from None
     if unwaited == "refused" and await has_gone(request):
         raise gone()
-    value = parse(raw)
+    return check(parse(raw), door)
+
+
+def check(value: object, door: TypeAdapter[Value]) -> Value:
+    """The typed value of a parsed body. Raises AdminError 400 that names every wrong field."""
     try:
         return door.validate_python(value)
     except ValidationError as error:
-        problems = tuple(
-            f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['msg']}"
-            for e in error.errors(include_url=False, include_input=False)
-        )
+        # A field that takes two kinds of number complains for each.
+        problems = tuple(dict.fromkeys(map(_complaint, error.errors(include_url=False))))
         raise AdminError(400, "the body is not what this call takes", problems=problems) from None
+
+
+def _complaint(error: ErrorDetails) -> str:
+    place = error["loc"]
+    if place[-1:] in (("int",), ("decimal",)):
+        return f"{_named(place[:-1])}: must be a number, got {show(error['input'])}"
+    match error["type"]:
+        case "unexpected_keyword_argument":
+            said = "unknown field"
+        case "missing" | "missing_argument":
+            said = "is required"
+        case "dataclass_type":
+            said = f"must be a JSON object, got {show(error['input'])}"
+        case _:
+            said = sentence(error)
+    return f"{_named(place)}: {said}"
+
+
+def _named(place: tuple[int | str, ...]) -> str:
+    return ".".join(map(str, place)) or "body"
 
 
 async def has_gone(request: web.Request) -> bool:

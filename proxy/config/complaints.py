@@ -129,6 +129,10 @@ def sentence(error: ErrorDetails) -> str:
             return f"{only} {listed}{got}{'; ' + near.strip() if near else ''}"
         case "too_short" | "string_too_short":
             return "must not be empty"
+        case "too_long" | "string_too_long":
+            return f"must be at most {context['max_length']} long{got}"
+        case "string_pattern_mismatch":
+            return f"must match {context['pattern']}{got}"
         case "greater_than_equal":
             return f"must be at least {context['ge']}{got}"
         case "greater_than":

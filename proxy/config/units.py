@@ -26,7 +26,7 @@ def show(value: object) -> str:
         return "nothing"
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, int | float):
+    if isinstance(value, int | float | Decimal):
         return str(value)
     return "a list" if isinstance(value, list) else "a mapping"
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import Decimal
+from typing import Annotated
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import Field, Strict
 
-from proxy.admin.body import parse
+from proxy.admin.body import check, parse, typed
 from proxy.admin.problem import AdminError
 
 
@@ -39,6 +42,44 @@ def test_what_is_not_strict_json_is_a_400(raw: bytes, why: str) -> None:
     with pytest.raises(AdminError, match=why) as caught:
         parse(raw)
     assert caught.value.status == 400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    name: Annotated[str, Field(pattern="^[a-z]+$", max_length=8)]
+    reason: Annotated[str, Field(min_length=1)] = "tried"
+    percent: Annotated[int, Strict()] | Annotated[Decimal, Strict()] = 0
+
+
+DOOR = typed(Asked)
+
+
+@pytest.mark.parametrize(
+    ("value", "problems"),
+    [
+        pytest.param({}, ["name: is required"], id="nothing"),
+        pytest.param([], ["body: must be a JSON object, got a list"], id="no object"),
+        pytest.param({"name": "a", "nme": "a"}, ["nme: unknown field"], id="unknown"),
+        pytest.param({"name": "a b"}, ['name: must match ^[a-z]+$, got "a b"'], id="pattern"),
+        pytest.param(
+            {"name": "aaaaaaaaa"}, ['name: must be at most 8 long, got "aaaaaaaaa"'], id="long"
+        ),
+        pytest.param({"name": "a", "reason": ""}, ["reason: must not be empty"], id="empty"),
+        pytest.param(
+            {"name": "a", "percent": "5"}, ['percent: must be a number, got "5"'], id="number"
+        ),
+        pytest.param(
+            {"name": 1.5, "reason": ""},
+            ['name: must be text, got 1.5: write "1.5" in quotes', "reason: must not be empty"],
+            id="two",
+        ),
+    ],
+)
+def test_each_wrong_field_is_named_with_its_mend(value: object, problems: list[str]) -> None:
+    with pytest.raises(AdminError) as caught:
+        check(value, DOOR)
+    assert caught.value.status == 400
+    assert list(caught.value.problems) == problems
 
 
 def test_a_number_with_a_point_stays_exact() -> None:
