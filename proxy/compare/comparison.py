@@ -90,12 +90,14 @@ class LegacyDefect:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleUse:
-    """How often a rule or an equivalence of the profile made two values equal."""
+    """How often a rule or an equivalence of the profile made two values equal, or expected."""
 
     # `rule:3` is routes.yaml's compare.rules[3]; `php:number`, `header:date`, ... are built in.
     rule: str
     path: str
     count: int
+    # What differs fell under a rule `expected`: nothing was made equal.
+    expected: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,7 +60,7 @@ class Findings:
     """Collects what readers find; `finish` makes the comparison of it."""
 
     __slots__ = (
-        *("_inferred", "_kept", "_paths", "_places", "_total", "_used"),
+        *("_expecting", "_inferred", "_kept", "_paths", "_places", "_total", "_used"),
         *("bijections", "policy"),
     )
 
@@ -70,6 +70,8 @@ class Findings:
         self._kept: dict[Severity, list[Difference]] = {severity: [] for severity in _SEVERITIES}
         self._places: dict[tuple[str, str, int, bool], _Place] = {}
         self._used: dict[tuple[str, str], int] = {}
+        # Those of them that made nothing equal: what differed was expected.
+        self._expecting: set[str] = set()
         # Where something counts.
         self._paths: set[str] = set()
         self._inferred: dict[str, list[Inference]] = {}
@@ -82,7 +84,7 @@ class Findings:
 
     @property
     def uses(self) -> int:
-        """How many rules and equivalences made something equal so far."""
+        """How many rules and equivalences were used so far."""
         return len(self._used)
 
     def has(self, path: str) -> bool:
@@ -94,18 +96,25 @@ class Findings:
         return any(rule.op is Op.IGNORE for rule in self.policy.at(path).rules)
 
     def used(self, rule: str, path: str, count: int = 1) -> None:
-        """A rule, or an equivalence such as `php:entity`, made two values equal."""
+        """A rule, or an equivalence such as `php:entity`, made two values equal or expected."""
         self._used[rule, path] = self._used.get((rule, path), 0) + count
 
-    def counted(self, path: str, kind: Kind, cause: str, *, expected: bool) -> bool:
-        """Count a difference like many before it; False if it is worth telling (`record`)."""
-        if len(self._places) >= _PLACES and (path, cause, id(kind), expected) not in self._places:
+    def counted(self, path: str, kind: Kind, cause: str, *, expected: str) -> bool:
+        """Count a difference like many before it; False if it is worth telling (`record`).
+
+        `expected` is the name of the rule it falls under, "" without one.
+        """
+        key = (path, cause, id(kind), bool(expected))
+        if len(self._places) >= _PLACES and key not in self._places:
             path = _OTHERS
-        place = self._places.get((path, cause, id(kind), expected))
+            key = (path, cause, id(kind), bool(expected))
+        place = self._places.get(key)
         if place is None or place.told < _TOLD_ALIKE:
             return False
         place.count += 1
         self._total += 1
+        if expected:
+            self.used(expected, path)
         return True
 
     def record(
@@ -119,12 +128,13 @@ class Findings:
         cause: str = "",
         note: str = "",
         *,
-        expected: bool = False,
+        expected: str = "",
         redacted: bool | None = None,
     ) -> None:
         """Note a difference. `note` completes the sentence of the cause ("rounded to 2 places").
 
-        `redacted` None looks the path up as one outside JSON.
+        `expected` is the name of the rule it falls under, which is thereby used. `redacted` None
+        looks the path up as one outside JSON.
         """
         if self.counted(path, kind, cause, expected=expected):
             return
@@ -147,7 +157,7 @@ class Findings:
             legacy=None if legacy is None else printable(cut(legacy)),
             new=None if new is None else printable(cut(new)),
             cause=cause,
-            expected=expected,
+            expected=bool(expected),
         )
         self._total += 1
         place = self._place(difference, note)
@@ -156,7 +166,10 @@ class Findings:
         kept = self._kept[severity]
         if len(kept) < self.policy.limits.differences:
             kept.append(difference)
-        if not expected:
+        if expected:
+            self._expecting.add(expected)
+            self.used(expected, place.path)
+        else:
             self._paths.add(place.path)
 
     def harmless(self, legacy: str, new: str, path: str = "") -> tuple[str, str]:
@@ -225,7 +238,7 @@ class Findings:
         self.record(
             *(path, at, kind, inference.severity or severity, legacy, new),
             *(inference.cause, inference.note),
-            expected=is_expected(rules),
+            expected=expecting(rules),
         )
 
     def missing(
@@ -267,7 +280,7 @@ class Findings:
             if rule.op is Op.IGNORE or (rule.op is Op.NULL_EQUALS_MISSING and not (legacy or new)):
                 self.used(rule.name, path)
                 return
-        self.record(path, at, kind, severity, legacy, new, cause, expected=is_expected(rules))
+        self.record(path, at, kind, severity, legacy, new, cause, expected=expecting(rules))
 
     def texts(
         self,
@@ -297,7 +310,7 @@ class Findings:
             i, j = alignment.moved
             self.record(
                 *(path, f"{path}[{i}]", Kind.ORDER, order, legacy[i], new[j], "order"),
-                expected=is_expected(self.policy.at(path).rules),
+                expected=expecting(self.policy.at(path).rules),
             )
 
     def _use_of(self, path: str, op: Op) -> bool:
@@ -335,7 +348,7 @@ class Findings:
             more=self._total - len(told),
             causes=self._causes(),
             rules_used=tuple(
-                RuleUse(rule=rule, path=path, count=count)
+                RuleUse(rule=rule, path=path, count=count, expected=rule in self._expecting)
                 for (rule, path), count in sorted(self._used.items())
             ),
             incomparable=incomparable,
@@ -377,6 +390,6 @@ def _rank(difference: Difference) -> int:
     return _SEVERITIES.index(difference.severity)
 
 
-def is_expected(rules: tuple[NamedRule, ...]) -> bool:
-    """Whether a rule `expected` holds."""
-    return any(rule.op is Op.EXPECTED for rule in rules)
+def expecting(rules: tuple[NamedRule, ...]) -> str:
+    """The rule `expected` that holds, "" without one."""
+    return next((rule.name for rule in rules if rule.op is Op.EXPECTED), "")

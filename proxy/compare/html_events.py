@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from proxy.compare.comparison import Kind
-from proxy.compare.findings import Findings, is_expected
+from proxy.compare.findings import Findings, expecting
 from proxy.compare.html_page import Page
 from proxy.compare.html_place import pattern, selector
 from proxy.compare.rules import accepting
@@ -152,6 +152,6 @@ def _report_pair(event: Event, path: str, at: str, found: Findings) -> None:
         severity = inference.severity or severity
     found.record(
         *(path, at, event.kind, severity, event.legacy, event.new, cause, note),
-        expected=is_expected(rules),
+        expected=expecting(rules),
         redacted=event.secret or None,
     )

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from proxy.compare.comparison import Kind
 from proxy.compare.excerpt import SHOWN, excerpts
-from proxy.compare.findings import Findings, is_expected
+from proxy.compare.findings import Findings, expecting
 from proxy.compare.json_arrays import Pairing, pair_elements
 from proxy.compare.json_digest import Digests
 from proxy.compare.json_show import shown
@@ -149,7 +149,7 @@ class Walk:
             self._found.record(
                 *(below, place, Kind.MISSING, Severity.CRITICAL, name, other),
                 *("name_style", "the member is named in another style"),
-                expected=is_expected(inner.rules),
+                expected=expecting(inner.rules),
                 redacted=False,
             )
             if legacy[name] != new[other]:
@@ -162,7 +162,7 @@ class Walk:
             self._found.record(
                 *(member(path, name), member(at, name), Kind.MISSING, Severity.CRITICAL),
                 *(name, other, "renamed", f"the new side calls it {redacted_text(other)}"),
-                expected=is_expected(inner.rules),
+                expected=expecting(inner.rules),
                 redacted=False,
             )
             return [], []
@@ -216,7 +216,7 @@ class Walk:
                 *(path, at, Kind.LENGTH, Severity.CRITICAL),
                 *(f"{len(legacy)} elements", f"{len(new)} elements", "length"),
                 "another number of elements",
-                expected=is_expected(node.rules),
+                expected=expecting(node.rules),
                 redacted=False,
             )
             return
@@ -242,7 +242,7 @@ class Walk:
         self._found.record(
             *(path, at, Kind.ORDER, Severity.MAJOR, one, other, "order"),
             f"element {i} of legacy is element {j} of new",
-            expected=is_expected(node.rules),
+            expected=expecting(node.rules),
             redacted=node.redacted or is_secret_place(path),
         )
 
@@ -334,7 +334,7 @@ class Walk:
         cause: str = "",
         note: str = "",
     ) -> None:
-        expected = bool(node.rules) and is_expected(node.rules)
+        expected = expecting(node.rules) if node.rules else ""
         if self._found.counted(path, kind, cause, expected=expected):
             return
         redacted = node.redacted or is_secret_place(path)

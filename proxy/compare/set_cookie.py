@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from email.utils import mktime_tz, parsedate_tz
 
 from proxy.compare.comparison import Kind
-from proxy.compare.findings import Findings, is_expected
+from proxy.compare.findings import Findings, expecting
 from proxy.compare.header_values import parameters
 from proxy.compare_policy import Severity
 
@@ -154,7 +154,7 @@ def _report_renamed(legacy: Cookie, new: Cookie, found: Findings) -> None:
     found.record(
         *(path, f"{_PATH}[{legacy.name}]", Kind.HEADER, Severity.MAJOR),
         *(str(legacy), str(new), "renamed", f"the session cookie is called {new.name}"),
-        expected=is_expected(found.policy.at(path).rules),
+        expected=expecting(found.policy.at(path).rules),
     )
 
 

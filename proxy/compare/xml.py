@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 
 from proxy.compare.comparison import Kind
-from proxy.compare.findings import Findings, is_expected
+from proxy.compare.findings import Findings, expecting
 from proxy.compare.reader import Body
 from proxy.compare.secrets import REDACTED, is_secret_name
 from proxy.compare.sequence import Change, changes
@@ -92,7 +92,7 @@ def _compare_layout(one: Element, other: Element, path: str, at: str, found: Fin
     found.record(
         *(path, at, Kind.ORDER, Severity.MAJOR, was, now, "moved"),
         "the text stands around the elements in it in another way",
-        expected=is_expected(found.policy.at(path).rules),
+        expected=expecting(found.policy.at(path).rules),
     )
 
 
@@ -169,7 +169,7 @@ def _report_moved(path: str, at: str, i: int, j: int, found: Findings) -> None:
             return
     found.record(
         *(path, at, Kind.ORDER, Severity.MAJOR, f"child {i + 1}", f"child {j + 1}", "order"),
-        expected=is_expected(rules),
+        expected=expecting(rules),
     )
 
 

@@ -47,11 +47,8 @@ def comparison_lines(
         yield f"defect of legacy, not of new: PHP {defect.level}: {printable(defect.message)}"
     if comparison.result in (Result.NORMALISED, Result.DIFFERENT, Result.EXPECTED):
         for use in comparison.rules_used:
-            yield f"taken as equal by {use.rule}: {printable(use.path)} ({use.count})"
-    expected = [each for each in comparison.differences if each.expected]
-    if expected:
-        paths = ", ".join(dict.fromkeys(each.path for each in expected))
-        yield f"expected by a rule: {printable(paths)}"
+            did = "expected" if use.expected else "taken as equal"
+            yield f"{did} by {use.rule}: {printable(use.path)} ({use.count})"
 
 
 def cause_lines(cause: Cause, *, width: int = 100, paint: Paint = PLAIN) -> Iterator[str]:

@@ -109,7 +109,7 @@ class RuleLine:
     reason: str = ""
     expires: str = ""
     expired: bool = False
-    # Values made equal, and comparisons in which that happened.
+    # Values made equal or, with `expected`, differences expected; and comparisons with any.
     count: int = 0
     comparisons: int = 0
     last_used: float = 0.0

@@ -122,12 +122,12 @@ class LatencyReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleReport:
-    """What one rule or equivalence did in the epoch: how often it made two values equal."""
+    """What one rule or equivalence did in the epoch: how often it made values equal or expected."""
 
     # `rule:3` is compare.rules[3]; `php:number`, `header:date`, ... are built in.
     rule: str
     paths: tuple[str, ...]
-    # Values made equal, and comparisons in which that happened.
+    # Values made equal or differences expected, and comparisons in which that happened.
     count: int
     comparisons: int
     last_used: float

@@ -103,7 +103,7 @@ class Settled:
     differences: tuple[PathDifference, ...] = ()
     causes: tuple[CauseSeen, ...] = ()
     triple: Triple | None = None
-    # (rule, path, how often) of every rule and equivalence that made values equal.
+    # (rule, path, how often) of every rule and equivalence that made values equal or expected.
     rules_used: tuple[tuple[str, str, int], ...] = ()
     # (level, message) of PHP messages in the legacy body.
     legacy_defects: tuple[tuple[str, str], ...] = ()

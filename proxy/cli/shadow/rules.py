@@ -23,10 +23,10 @@ def add_parser(subparsers: Parsers) -> None:
     parser = subparsers.add_parser(
         "rules",
         help="what the rules of a route did, what is proposed, what a draft would hide",
-        description="Show the comparison rules of a route with what they made equal and when they"
-        " end, the evidence of noise, and the rules that it proposes. With --draft: compare the"
-        " stored pairs again with these rules as well, and name the mismatches that they would"
-        " mask. Nothing is put to use: rules stand in routes.yaml.",
+        description="Show the comparison rules of a route with what they made equal, or declared"
+        " expected, and when they end, the evidence of noise, and the rules that it proposes."
+        " With --draft: compare the stored pairs again with these rules as well, and name the"
+        " mismatches that they would mask. Nothing is put to use: rules stand in routes.yaml.",
         epilog="examples:\n"
         "  figway shadow rules product-api\n"
         "  figway shadow rules product-api --draft rules.yaml\n"

@@ -8,6 +8,7 @@ from proxy.cli.output import many
 from proxy.cli.shadow.paint import Paint
 from proxy.cli.shadow.report_text import listed, noise_counts
 from proxy.cli.shadow.words import moment, number, printable, rule_line
+from proxy.compare_policy import Op
 from proxy.evidence.answers import RuleLine, RulesAnswer, WhatIf, WhatIfCause
 
 
@@ -37,8 +38,14 @@ def _rules(answer: RulesAnswer, paint: Paint) -> Iterator[str]:
 
 
 def _use(rule: RuleLine) -> str:
+    expects = rule.op == Op.EXPECTED
     if not rule.count:
-        return "made nothing equal in this epoch"
+        return f"{'met no difference' if expects else 'made nothing equal'} in this epoch"
+    if expects:
+        return (
+            f"declared {many(rule.count, 'difference')} expected in"
+            f" {many(rule.comparisons, 'comparison')}, last {moment(rule.last_used)}"
+        )
     return (
         f"made {many(rule.count, 'value')} equal in {many(rule.comparisons, 'comparison')}, last"
         f" {moment(rule.last_used)}"

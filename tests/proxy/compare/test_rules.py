@@ -240,6 +240,16 @@ def test_what_is_expected_is_told_but_does_not_count() -> None:
     assert difference.expected
 
 
+def test_a_rule_is_used_by_every_difference_that_falls_under_it() -> None:
+    legacy = [{"n": n, "m": n} for n in range(30)]
+    new = [{"n": n + 1, "m": n} for n in range(30)]
+    found = compare_values(legacy, new, rule("$..n", Op.EXPECTED), rule("$..m", Op.EXPECTED))
+    (use,) = found.rules_used
+    assert (use.rule, use.path, use.count, use.expected) == ("rule:0", "$[*].n", 30, True)
+    (use,) = compare_values({"m": 1}, {}, rule("$.m", Op.EXPECTED)).rules_used
+    assert (use.rule, use.path, use.count) == ("rule:0", "$.m", 1)
+
+
 def test_what_is_expected_hides_nothing_else() -> None:
     found = compare_values({"a": 1, "b": 1}, {"a": 2, "b": 2}, rule("$.a", Op.EXPECTED))
     assert found.result is DIFFERENT

@@ -71,6 +71,14 @@ async def test_what_differs_as_legacy_does_from_itself_is_noise() -> None:
     assert (each.pairs, each.noise, found.unused) == (2, True, ())
 
 
+async def test_a_draft_that_expects_a_difference_changes_something() -> None:
+    expected = Rule(path="$.at", op=Op.EXPECTED, reason="T-1", expires="2099-01-01")
+    other = Rule(path="$.name", op=Op.EXPECTED, reason="T-1", expires="2099-01-01")
+    pairs = (pair(1, HOUR_LATER),)
+    found = await what_if(pairs, IN_FORCE, drafted(expected, other), NOISE, compare)
+    assert (len(found.silenced), found.unused) == (1, (1,))
+
+
 async def test_a_fault_at_a_noisy_path_is_not_taken_for_its_noise() -> None:
     """A time that is an hour off, among times that are seconds off."""
     pairs = (pair(1, SECONDS_LATER), pair(2, HOUR_LATER))

@@ -24,7 +24,7 @@ from proxy.cli.shadow.report_text import report_text
 from proxy.cli.shadow.rules_text import rules_text
 from proxy.cli.shadow.side_by_side import Row, body_lines, cells, columns, rows
 from proxy.cli.shadow.words import markdown, printable, rule_line
-from proxy.evidence.answers import ReportAnswer, RulesAnswer, ShownExemplar
+from proxy.evidence.answers import ReportAnswer, RuleLine, RulesAnswer, ShownExemplar
 from proxy.evidence.report import CauseReport, RouteReport, as_document
 from tests.proxy.cli.shadow.sample import (
     CAUSE,
@@ -341,6 +341,17 @@ def test_rules_say_what_they_did_and_when_they_end() -> None:
     assert "SHOP-12, until 2023-01-01  EXPIRED" in text
     assert "php:number  5 values in 4 comparisons, at $.price" in text
     assert "- {path: $.generated_at, op: datetime, tolerance: 5s}" in text
+
+
+def test_rules_that_expect_differences_are_told_in_their_own_words() -> None:
+    used = RuleLine(
+        rule="rule:0", path="$.a", op="expected", count=4, comparisons=3, last_used=1_700_000_000.0
+    )
+    idle = RuleLine(rule="rule:1", path="$.b", op="expected")
+    text = rules_text(RulesAnswer(route="a", rules=(used, idle)), PLAIN)
+    assert "declared 4 differences expected in 3 comparisons, last 2023-11-14 22:13:20 UTC" in text
+    assert "met no difference in this epoch" in text
+    assert "equal" not in text
 
 
 def test_a_what_if_names_what_would_be_masked_apart_from_noise() -> None:
