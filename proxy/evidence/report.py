@@ -171,7 +171,7 @@ class RouteReport:
     # Comparisons the verdict is made of: repeats beyond the gate's limit are not among them.
     compared: int
     repeats: int
-    # Comparisons per second over the window.
+    # Comparisons per second from the first of them until now.
     rate: float
     rates: tuple[RateReport, ...]
     causes: tuple[CauseReport, ...]

@@ -89,6 +89,8 @@ UNTRIAGED_SECONDS = 86_400.0
 STALE_SECONDS = 7 * 86_400.0
 # Of the eligible requests, at least this share must have been compared at all.
 FEWEST_COMPARED = 0.5
+# A burst of less than this says nothing of the rate. Seconds.
+SHORTEST_RATE_SECONDS = 10.0
 # So many in flight are no sign of anything.
 FEW_PENDING = 100
 # What was compared, that is what counts as n in the gate.
@@ -118,9 +120,11 @@ def verdict(evidence: RouteEvidence, gate: Gate, now: float) -> Verdict:
     tests = call_paths(evidence.noise)
     rates = _rates(evidence, gate, tests)
     window = max(0.0, evidence.last_at - evidence.first_at)
+    # Silence since the last comparison makes the rate lower. It is no part of the window.
+    elapsed = max(window, now - evidence.first_at)
     unseen = unseen_mass(evidence.compared, evidence.seen_once)
     lost = _share(sum(evidence.outcomes.get(outcome, 0) for outcome in LOST), evidence)
-    rate = evidence.compared / window if window > 0 else 0.0
+    rate = evidence.compared / max(elapsed, SHORTEST_RATE_SECONDS)
     refuted = [each for each in rates if each.e_no_go >= each.needed]
     figures = Verdict(
         state=VerdictState.NEED_MORE_DATA,
@@ -150,7 +154,7 @@ def verdict(evidence: RouteEvidence, gate: Gate, now: float) -> Verdict:
         return replace(
             figures, state=VerdictState.GO, reasons=(_shown(rates, gate),), eta_seconds=0.0
         )
-    return replace(figures, reasons=tuple(missing), eta_seconds=_eta(figures, gate))
+    return replace(figures, reasons=tuple(missing), eta_seconds=_eta(figures, gate, elapsed))
 
 
 def _rates(
@@ -326,12 +330,13 @@ def _to_go(rates: tuple[RateReport, ...]) -> int | None:
     return None if None in missing else max(each for each in missing if each is not None)
 
 
-def _eta(figures: Verdict, gate: Gate) -> float | None:
+def _eta(figures: Verdict, gate: Gate, elapsed: float) -> float | None:
     """Seconds until comparisons and window suffice at this rate; other reasons have no time."""
     if figures.to_go is None or (figures.to_go and not figures.rate):
         return None
     comparing = figures.to_go / figures.rate if figures.to_go else 0.0
-    return max(comparing, gate.min_window - figures.window_seconds, 0.0)
+    # Silence is made good by the next comparison.
+    return max(comparing, gate.min_window - elapsed, 0.0)
 
 
 def _share(count: int, evidence: RouteEvidence) -> float:

@@ -33,6 +33,7 @@ from proxy.observer.telling import Telling, defect_of
 from proxy.observer.terms import Terms
 from proxy.observer.what_if import Noise, what_if
 from proxy.routing.route import Route
+from proxy.stages import Side
 from proxy.tally import TallySnapshot
 
 # An answer travels in one frame of the link.
@@ -104,9 +105,7 @@ class Questions:
         reports = await asyncio.to_thread(self._store.report, route or None)
         if route and not reports:
             raise Refused(404, f"there is no evidence of a route {route!r}")
-        if self._terms.paused:
-            reports = tuple(map(_while_paused, reports))
-        return ReportAnswer(routes=reports)
+        return ReportAnswer(routes=tuple(map(self._as_it_goes_on, reports)))
 
     async def _show(self, params: Params) -> object:
         stored = await self._stored(_text(params, "id"))
@@ -210,14 +209,32 @@ class Questions:
         reports = await asyncio.to_thread(self._store.report, route)
         return {cause.fingerprint: cause for report in reports for cause in report.causes}
 
+    def _as_it_goes_on(self, report: RouteReport) -> RouteReport:
+        still = self._still(report.route)
+        if not still and self._terms.paused:
+            still = "shadow traffic is paused, by a command or by the kill switch"
+        return _while_still(report, f"{still}: nothing is added") if still else report
+
+    def _still(self, name: str) -> str:
+        """Why routes.yaml lets nothing of a route be copied; empty if it does."""
+        if not self._terms.revision or any(self._terms.shadowed(name, side) for side in Side):
+            return ""
+        route = self._terms.route(name)
+        if route is None:
+            return "the route is not in routes.yaml any more"
+        if not route.new:
+            return "the route has no new side, so nothing is copied"
+        if route.shadow.sample > 0:
+            return f"at stage {route.stage.value} nothing is copied"
+        return "the route has no shadow.sample, so nothing is copied"
+
     def _expired(self, route: Route) -> frozenset[int]:
         expired = self._terms.compiled(route).expired
         return frozenset(at for at, rule in enumerate(route.compare.rules) if rule in expired)
 
 
-def _while_paused(report: RouteReport) -> RouteReport:
+def _while_still(report: RouteReport, said: str) -> RouteReport:
     """A report that promises no end: nothing is added now. A verdict stands as it is."""
-    said = "shadow traffic is paused, by a command or by the kill switch: nothing is added"
     if report.verdict is VerdictState.NEED_MORE_DATA:
         return replace(report, reasons=(said, *report.reasons), eta_seconds=None)
     return replace(report, advice=(said, *report.advice))

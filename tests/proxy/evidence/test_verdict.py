@@ -316,6 +316,27 @@ def test_time_to_go_follows_the_rate_and_the_window() -> None:
     assert long.eta_seconds == pytest.approx(DAY - 1000)
 
 
+def test_time_to_go_grows_while_nothing_comes_and_the_verdict_does_not_change() -> None:
+    few = evidence(compared=24, first_at=NOW - 0.6, last_at=NOW)
+    at_once, later = verdict(few, Gate(), NOW), verdict(few, Gate(), NOW + 60)
+    assert at_once.eta_seconds == pytest.approx(3212 / 24 * 10)
+    assert later.eta_seconds == pytest.approx(3212 / 24 * 60.6)
+    for same in ("state", "reasons", "to_go", "window_seconds"):
+        assert getattr(at_once, same) == getattr(later, same)
+
+
+def test_silence_counts_towards_the_time_that_the_window_still_takes() -> None:
+    enough = evidence(first_at=NOW - 2 * DAY, last_at=NOW - DAY)
+    found = verdict(enough, GATE, NOW)
+    assert (found.state, found.window_seconds) == (MORE, DAY)
+    assert found.eta_seconds == pytest.approx(5 * DAY)
+
+
+def test_where_nothing_was_compared_there_is_no_time_to_go() -> None:
+    none = evidence(compared=0, outcomes={}, eligible=0, first_at=0.0, last_at=0.0)
+    assert verdict(none, Gate(), NOW).eta_seconds is None
+
+
 def test_a_limit_of_zero_says_that_it_cannot_be_shown() -> None:
     found = verdict(evidence(), Gate(max_critical=0.0), NOW)
     assert found.state is MORE

@@ -8,6 +8,7 @@ import random
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from proxy.shadow_policy import (
     ShadowPolicy,
     WriteMode,
 )
+from proxy.stages import Stage
 from tests.proxy.observer.rig import NO_REPROBE, Asked, Rig, response, rig
 from tests.rigs.scripted_origin import Conversation, answer, reset_at_once
 
@@ -83,6 +85,30 @@ async def test_a_report_says_that_shadow_traffic_is_paused(tmp_path: Path) -> No
             assert route["verdict"] == "NEED-MORE-DATA"
             assert ("is paused" in route["reasons"][0]) is paused
             assert (route["eta_seconds"] is None) is paused
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        pytest.param({"stage": Stage.LEGACY}, "at stage legacy nothing is copied", id="legacy"),
+        pytest.param({"stage": Stage.COMPLETE}, "at stage complete nothing is", id="complete"),
+        pytest.param({"shadow": ShadowPolicy(sample=0.0)}, "no shadow.sample", id="no_sample"),
+        pytest.param({"new": "", "stage": Stage.LEGACY}, "has no new side", id="no_new_side"),
+        pytest.param(None, "is not in routes.yaml any more", id="gone"),
+    ],
+)
+async def test_a_report_of_a_route_that_is_not_copied_says_so_first_and_promises_no_end(
+    tmp_path: Path, changed: dict[str, Any] | None, says: str
+) -> None:
+    async with desk(tmp_path, new=answer(response(LEGACY))) as made:
+        (route,) = made.file.routes
+        routes = () if changed is None else (replace(route, **changed),)
+        made.apply(replace(made.file, revision="r2", routes=routes))
+        (found,) = (await ask(made, "report", route="a"))["routes"]
+        assert found["verdict"] == "NEED-MORE-DATA"
+        assert says in found["reasons"][0]
+        assert found["reasons"][0].endswith(": nothing is added")
+        assert found["eta_seconds"] is None
 
 
 async def test_an_exemplar_is_shown_whole_and_without_secrets(tmp_path: Path) -> None:
