@@ -7,7 +7,7 @@ import re
 from functools import lru_cache
 
 from proxy.compare.comparison import Kind
-from proxy.compare.findings import Findings
+from proxy.compare.findings import Findings, expecting
 from proxy.compare.html_carriers import carries_alike, compare_carriers
 from proxy.compare.html_events import Sides, joined, report
 from proxy.compare.html_forms import compare_forms
@@ -104,6 +104,7 @@ def _compare_nesting(sides: Sides, found: Findings) -> None:
         found.record(
             *(_MARKUP, _MARKUP, Kind.FACET, Severity.MINOR, None, None, "nesting"),
             "the same elements stand in each other, or around the words, in another way",
+            expected=expecting(found.policy.at(_MARKUP).rules),
         )
 
 
@@ -123,6 +124,7 @@ def _compare_entities(source: str, new_source: str, found: Findings) -> None:
                 *(_MARKUP, _MARKUP, Kind.VALUE, Severity.MINOR),
                 *(" ".join(sorted(was)), " ".join(sorted(now)), "entity_escaping"),
                 "the same character, spelled as another entity",
+                expected=expecting(found.policy.at(_MARKUP).rules),
             )
 
 

@@ -26,13 +26,19 @@ EXPIRES = "YYYY-MM-DD"
 _GENERATED = re.compile(r"[A-Za-z0-9_+/=:-]{16,}").fullmatch
 _DISTANCES = frozenset({"rounding", "unrounded", "float_noise", "number_notation"})
 _MOMENTS = frozenset({"clock_skew", "date_precision", "date_format"})
-_NOTHINGS = frozenset({"null_to_missing", "missing_to_null", "null_to_empty", "empty_to_null"})
+_NOTHINGS = frozenset({"null_to_missing", "missing_to_null"})
+# JSON in a page has the rules of a body of JSON: `html:ld+json$.a` is reached by `$.a`.
+_EMBEDDED = re.compile(r"html:[^$]*(?=\$)").sub
 
 
 def silencing_rule(cause: Cause) -> Rule | None:
-    """The rule, with `REASON` and `EXPIRES` where they are wanted; None: no rule reaches it."""
+    """The rule, with `REASON` and `EXPIRES` where they are wanted; None: no rule silences it."""
+    if cause.kind is Kind.BODY:
+        # A name that stands twice, NaN, another charset: rules are about values, not about bodies.
+        return None
     path = _path(cause)
-    candidates = (_narrow(cause, path), _expected(path))
+    paths = dict.fromkeys((path, _EMBEDDED("", path)))
+    candidates = (rule for each in paths for rule in (_narrow(cause, each), _expected(each)))
     return next((rule for rule in candidates if rule is not None and _is_possible(rule)), None)
 
 
@@ -57,8 +63,6 @@ def _narrow(cause: Cause, path: str) -> Rule | None:
         return Rule(path=path, op=Op.NULL_EQUALS_MISSING) if word in _NOTHINGS else None
     if cause.kind is Kind.ORDER and path.startswith("$"):
         return Rule(path=path, op=Op.UNORDERED)
-    if word in _NOTHINGS:
-        return Rule(path=path, op=Op.NULL_EQUALS_MISSING)
     if word in _DISTANCES:
         distance = _distance(legacy, new)
         return Rule(path=path, op=Op.NUMBER, absolute=distance) if distance is not None else None

@@ -63,6 +63,8 @@ def cause_lines(cause: Cause, *, width: int = 100, paint: Paint = PLAIN) -> Iter
     rule = silencing_rule(cause)
     if rule is not None:
         yield f"{_INDENT}silenced by: - {rule_text(rule)}"
+    else:
+        yield f"{_INDENT}no rule silences it: mend it"
 
 
 def _more(cause: Cause) -> str:
