@@ -40,8 +40,8 @@ def add_parser(subparsers: Parsers) -> None:
         "  figway shadow report product-page\n"
         "  figway shadow report --format md > report.md\n"
         "  figway shadow report product-page --format junit --fail-on need-more-data\n"
-        "\nexit codes: 0 shown, 1 a verdict that --fail-on names (or refused),"
-        " 2 figway cannot be reached\n",
+        "\nexit codes: 0 shown, 1 a verdict that --fail-on names, 2 there is no verdict: figway or"
+        " its observer gives none, or there is no such route\n",
         formatter_class=Help,
         allow_abbrev=False,
     )
@@ -59,7 +59,7 @@ def add_parser(subparsers: Parsers) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the report; exit 1 if a verdict is one that --fail-on names."""
     query = f"?{urlencode({'route': args.route})}" if args.route else ""
-    answer = client.ask(args, "GET", f"/api/v1/shadow/report{query}")
+    answer = client.look(args, f"/api/v1/shadow/report{query}")
     failing = FAILING.get(args.fail_on or "", frozenset())
     reports = _in_question(read_as(ReportAnswer, answer).routes)
     if args.json or args.format == "json":

@@ -198,12 +198,25 @@ def test_no_evidence_says_how_to_get_some_and_is_no_go(
     assert main(["shadow", "report", "--fail-on", "need-more-data"]) == 1
 
 
-def test_what_figway_refuses_ends_with_1_and_its_words(
-    admin: Admin, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("status", "detail"),
+    [
+        pytest.param(503, "the observer did not answer within 30 seconds", id="no observer"),
+        pytest.param(404, "there is no route 'a'", id="no route"),
+        pytest.param(403, "needs the role viewer", id="no right"),
+    ],
+)
+@pytest.mark.parametrize("options", [(), ("--fail-on", "no-go")], ids=["shown", "judged"])
+def test_without_a_verdict_a_report_ends_with_2_and_the_words_of_figway(
+    admin: Admin,
+    capsys: pytest.CaptureFixture[str],
+    options: tuple[str, ...],
+    status: int,
+    detail: str,
 ) -> None:
-    admin.status, admin.answer = 503, {"detail": "the observer is starting"}
-    assert main(["shadow", "report"]) == 1
-    assert "figway shadow: the observer is starting" in capsys.readouterr().err
+    admin.status, admin.answer = status, {"detail": detail}
+    assert main(["shadow", "report", "a", *options]) == 2
+    assert f"figway shadow: {detail}" in capsys.readouterr().err
 
 
 def test_another_version_is_named_as_such(admin: Admin, capsys: pytest.CaptureFixture[str]) -> None:
