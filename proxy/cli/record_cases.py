@@ -12,6 +12,7 @@ from proxy.cli.output import OK, UNUSABLE, Failure, many, print_json
 from proxy.conformance.exemplar_case import case_of
 from proxy.conformance.recorded_case import RecordedCase, cases_text
 from proxy.conformance.recording import Recording
+from proxy.conformance.secret import Placeholders
 from proxy.replay.log_file import AccessLogs, LogError, shown_name
 from proxy.routing.route import RouteFile
 from proxy.routing.table import RouteTable
@@ -109,6 +110,7 @@ def _from_shadow(args: argparse.Namespace) -> int:
     cases: list[RecordedCase] = []
     left_out: dict[str, int] = {}
     seen: set[tuple[str, str]] = set()
+    placeholders = Placeholders()
     number = 0
     for route in [args.from_shadow] if args.from_shadow else _routes_with_evidence(args):
         taken = 0
@@ -123,7 +125,7 @@ def _from_shadow(args: argparse.Namespace) -> int:
                 continue
             seen.add(key)
             shown = client.ask(args, "GET", f"/api/v1/shadow/exemplars/{quote(listed['id'])}")
-            case = case_of(shown, drop_cookies=args.drop_cookies)
+            case = case_of(shown, placeholders, drop_cookies=args.drop_cookies)
             if case is None:
                 _count(left_out, "holds no request")
                 continue

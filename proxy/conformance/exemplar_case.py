@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from proxy.conformance.placeholder import literal
 from proxy.conformance.recorded_case import RecordedCase
 from proxy.conformance.secret import (
-    another_name,
+    Placeholders,
     is_secret_name,
     is_secret_value,
     placeholder_name,
@@ -29,17 +29,29 @@ _KEPT = frozenset(
 # Their redacted body is none.
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
 
+# Gives the placeholder for a name that is wanted and a value.
+_Placeholder = Callable[[str, str | None], str]
 
-def case_of(exemplar: Mapping[str, Any], *, drop_cookies: bool = False) -> RecordedCase | None:
+
+def case_of(
+    exemplar: Mapping[str, Any], placeholders: Placeholders, *, drop_cookies: bool = False
+) -> RecordedCase | None:
     """The case of an exemplar as the admin API shows it; None when it holds no request.
 
-    `drop_cookies` makes it the request of a visitor without any.
+    `placeholders` are those of the file that the case is for. `drop_cookies` makes it the request
+    of a visitor without any.
     """
     method, target = exemplar.get("method"), exemplar.get("target")
     if not isinstance(method, str) or not isinstance(target, str) or not target.startswith("/"):
         return None
-    stripped = stripped_target(target, _REDACTED)
-    needs = list(stripped.needs)
+    stripped = stripped_target(target, placeholders, _REDACTED)
+    needs = dict.fromkeys(stripped.needs)
+
+    def placeholder(wanted: str, value: str | None) -> str:
+        name = placeholders.name(wanted, value)
+        needs[name] = None
+        return f"${{{name}}}"
+
     url = stripped.text
     headers: dict[str, str] = {}
     for name, value in _pairs(exemplar.get("request_headers")):
@@ -48,14 +60,13 @@ def case_of(exemplar: Mapping[str, Any], *, drop_cookies: bool = False) -> Recor
             if not _REDACTED.search(value):
                 url = f"http://{value}{stripped.text}"
         elif key == "cookie":
-            headers["cookie"] = "" if drop_cookies else _cookies(value, needs)
+            headers["cookie"] = "" if drop_cookies else _cookies(value, placeholder)
         elif key in _KEPT:
-            headers[key] = _field(key, value, needs)
+            headers[key] = _field(key, value, placeholder)
     body = exemplar.get("request_body")
     text = body if isinstance(body, str) else ""
     if _REDACTED.search(text) or (method not in _BODILESS and _lacks_body(exemplar)):
-        name = another_name(needs, "REQUEST_BODY")
-        text = f"${{{name}}}"
+        text = placeholder("REQUEST_BODY", None)
     else:
         text = literal(text)
     route = exemplar.get("route") or "unknown"
@@ -84,21 +95,24 @@ def _pairs(value: Any) -> Iterator[tuple[str, str]]:
                 pass
 
 
-def _cookies(value: str, needs: list[str]) -> str:
-    """A Cookie field in which every value is a placeholder: who holds one is somebody."""
+def _cookies(field: str, placeholder: _Placeholder) -> str:
+    """A Cookie field in which every value is a placeholder: who holds one is somebody.
+
+    Where the observer took the values out, one visitor's cookies serve every case.
+    """
     pairs = []
-    for pair in value.split(";"):
-        name = pair.partition("=")[0].strip()
+    for pair in field.split(";"):
+        name, _, value = (part.strip() for part in pair.partition("="))
         if name and not _REDACTED.search(name):
-            needed = another_name(needs, placeholder_name("cookie", name))
-            pairs.append(f"{literal(name)}=${{{needed}}}")
+            wanted = placeholder_name("cookie", name)
+            pairs.append(f"{literal(name)}={placeholder(wanted, value)}")
         elif name:
-            pairs.append(f"${{{another_name(needs, 'COOKIE')}}}")
+            pairs.append(placeholder("COOKIE", name))
     return "; ".join(pairs)
 
 
-def _field(name: str, value: str, needs: list[str]) -> str:
+def _field(name: str, value: str, placeholder: _Placeholder) -> str:
     secret = name == "authorization" or is_secret_name(name) or is_secret_value(value)
     if secret or _REDACTED.search(value):
-        return f"${{{another_name(needs, placeholder_name('header', name))}}}"
+        return placeholder(placeholder_name("header", name), value)
     return literal(value)

@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote_plus
 
 from proxy.compare.paths import looks_like_id
 from proxy.conformance.recorded_case import RecordedCase
-from proxy.conformance.secret import skip_reason, stripped_target
+from proxy.conformance.secret import Placeholders, skip_reason, stripped_target
 from proxy.conformance.site import may_change, new_target
 from proxy.replay.logged_request import LoggedRequest
 from proxy.routing.facts import PlainFacts
@@ -92,6 +92,7 @@ class Recording:
 
     def cases(self) -> Iterator[RecordedCase]:
         """The chosen cases: routes by name, then the most frequent shapes and targets first."""
+        placeholders = Placeholders()
         by_route: dict[str, list[tuple[_Shape, Counter[tuple[str, str]]]]] = defaultdict(list)
         for shape, targets in self._shapes.items():
             by_route[shape[1]].append((shape, targets))
@@ -105,7 +106,7 @@ class Recording:
             ]
             chosen = sorted(ranked)[: self.per_route]
             for _, _, method, host, target in sorted(chosen, key=lambda each: each[1:2] + each[:1]):
-                yield _case(route, method, host, target)
+                yield _case(route, method, host, target, placeholders)
 
     def _why_not(self, request: LoggedRequest) -> str:
         if request.method not in _METHODS:
@@ -136,8 +137,10 @@ def _template(route: Route | None, path: str) -> str:
     return "/".join("*" if looks_like_id(segment) else segment for segment in path.split("/"))
 
 
-def _case(route: str, method: str, host: str, target: str) -> RecordedCase:
-    stripped = stripped_target(target)
+def _case(
+    route: str, method: str, host: str, target: str, placeholders: Placeholders
+) -> RecordedCase:
+    stripped = stripped_target(target, placeholders)
     url = f"http://{host}{stripped.text}" if host else stripped.text
     return RecordedCase(
         name=f"{method} {stripped.text}",

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from proxy.conformance.exemplar_case import case_of
+from proxy.conformance.secret import Placeholders
 
 EXEMPLAR: dict[str, Any] = {
     "id": "e1",
@@ -23,7 +24,7 @@ def exemplar(**changes: object) -> dict[str, Any]:
 
 
 def test_a_request_without_secrets_can_be_run() -> None:
-    case = case_of(EXEMPLAR)
+    case = case_of(EXEMPLAR, Placeholders())
     assert case is not None
     assert case.url == "http://shop.example/product/saw?page=1"
     assert case.headers == (("accept", "text/html"),)
@@ -48,7 +49,7 @@ def test_a_request_without_secrets_can_be_run() -> None:
     ],
 )
 def test_a_case_says_which_values_it_needs(changes: dict[str, Any], needs: str) -> None:
-    case = case_of(exemplar(**changes))
+    case = case_of(exemplar(**changes), Placeholders())
     assert case is not None
     assert case.skip.startswith(f"needs a value for {needs}:")
     assert "redacted" not in f"{case.url} {case.headers} {case.body}"
@@ -56,16 +57,33 @@ def test_a_case_says_which_values_it_needs(changes: dict[str, Any], needs: str) 
         assert f"${{{name}}}" in f"{case.url} {case.headers} {case.body}"
 
 
+def test_values_that_were_taken_out_are_not_taken_for_equal() -> None:
+    """Save a visitor's own: one visitor can ask everything."""
+    placeholders = Placeholders()
+    for number in ("", "_2"):
+        asked = exemplar(
+            target="/product/[redacted]?token=[redacted]",
+            request_headers=[["Cookie", "PHPSESSID=[redacted]"], ["Authorization", "[redacted]"]],
+        )
+        case = case_of(asked, placeholders)
+        assert case is not None
+        assert case.url == f"/product/${{PATH_TOKEN{number}}}?token=${{QUERY_TOKEN{number}}}"
+        assert dict(case.headers) == {
+            "cookie": "PHPSESSID=${COOKIE_PHPSESSID}",
+            "authorization": "${HEADER_AUTHORIZATION}",
+        }
+
+
 def test_what_belongs_to_the_connection_is_left_out() -> None:
     headers = [["X-Request-Id", "1"], ["traceparent", "00"], ["X-Forwarded-For", "192.0.2.1"]]
-    case = case_of(exemplar(request_headers=headers))
+    case = case_of(exemplar(request_headers=headers), Placeholders())
     assert case is not None
     assert case.headers == ()
 
 
 def test_a_visitor_without_cookies_needs_none() -> None:
     asked = exemplar(request_headers=[["Cookie", "[redacted]"], ["Accept", "text/html"]])
-    case = case_of(asked, drop_cookies=True)
+    case = case_of(asked, Placeholders(), drop_cookies=True)
     assert case is not None
     assert case.headers == (("accept", "text/html"),)
     assert case.skip == ""
@@ -75,7 +93,7 @@ def test_a_visitor_without_cookies_needs_none() -> None:
 def test_a_body_that_was_taken_out_is_missing_where_there_can_be_one(
     method: str, needs: str
 ) -> None:
-    case = case_of(exemplar(method=method, redacted=["body"]))
+    case = case_of(exemplar(method=method, redacted=["body"]), Placeholders())
     assert case is not None
     assert needs in case.skip
     assert bool(case.skip) is bool(needs)
@@ -83,4 +101,4 @@ def test_a_body_that_was_taken_out_is_missing_where_there_can_be_one(
 
 @pytest.mark.parametrize("broken", [{}, {"method": "GET"}, {"method": "GET", "target": 7}])
 def test_what_holds_no_request_is_no_case(broken: dict[str, Any]) -> None:
-    assert case_of(broken) is None
+    assert case_of(broken, Placeholders()) is None

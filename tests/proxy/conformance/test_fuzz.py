@@ -12,6 +12,7 @@ from proxy.conformance.case_file import parse_cases, unset_values
 from proxy.conformance.exemplar_case import case_of
 from proxy.conformance.recorded_case import cases_text
 from proxy.conformance.response_file import ResponseFileError, read_response
+from proxy.conformance.secret import Placeholders
 from proxy.errors import ConfigError
 from proxy.replay.log_line import read_log_line
 from tests.proxy.conformance.test_case_file import GOOD
@@ -88,7 +89,7 @@ def test_any_line_is_a_request_or_none(line: str) -> None:
 def test_any_exemplar_becomes_text_that_can_be_read_or_says_what_is_wrong(
     exemplar: dict[str, Any],
 ) -> None:
-    case = case_of(exemplar)
+    case = case_of(exemplar, Placeholders())
     if case is not None:
         with contextlib.suppress(ConfigError):
             parse_cases(cases_text([case], "x").encode("utf-8", "replace"), "cases.yaml")

@@ -111,6 +111,21 @@ def test_a_secret_is_taken_out_and_the_case_waits_for_it() -> None:
     assert case.skip.startswith("needs a value for QUERY_TOKEN")
 
 
+def test_the_slug_of_a_product_is_recorded_as_it_is() -> None:
+    target = "/product/lindqvist-lc-1001-cordless-drill-18-v-40-nm"
+    (case,) = recorded(logged(target)).cases()
+    assert (case.url, case.skip) == (target, "")
+
+
+def test_cases_of_one_file_share_a_placeholder_for_equal_values_only() -> None:
+    tokens = ("/product/saw?token=a", "/product/saw?token=b", "/search?q=1&token=a")
+    assert urls(recorded(*map(logged, tokens))) == [
+        "/product/saw?token=${QUERY_TOKEN}",
+        "/product/saw?token=${QUERY_TOKEN_2}",
+        "/search?q=1&token=${QUERY_TOKEN}",
+    ]
+
+
 def test_bytes_that_no_url_holds_are_encoded() -> None:
     (case,) = recorded(logged('/search?q="\xc3\xbc')).cases()
     assert case.url == "/search?q=%22%C3%BC"
