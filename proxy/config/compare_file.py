@@ -21,7 +21,7 @@ def load_compare(path: Path, route: str = "") -> ComparePolicy:
     a list of rules.
     """
     text = read_file(path)
-    document = read_yaml(text, str(path))
+    document = read_yaml(text, str(path), "it needs a list of rules, compare: or routes:")
     root = document.root
     if isinstance(root.value, list):
         # As `figway shadow rules --accept` writes it, line by line.

@@ -136,20 +136,23 @@ def show_path(path: Path) -> str:
     return text
 
 
-def read_yaml(text: bytes, name: str) -> Document:
+def read_yaml(
+    text: bytes, name: str, wanted: str = "it needs at least version, upstreams and routes"
+) -> Document:
     """Read one YAML document. Raises ConfigError if nothing of it could be looked at further.
 
     Places that are readable but not allowed are in `Document.problems`; the caller adds its own and
-    reports all of them together.
+    reports all of them together. `wanted` is what an empty file is told to hold.
     """
-    return _Reader(name).read(text)
+    return _Reader(name, wanted).read(text)
 
 
 class _Reader:
     """Builds the tree from the parser's events."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, wanted: str) -> None:
         self._name = name
+        self._wanted = wanted
         self._problems: list[Problem] = []
         self._nodes = 0
 
@@ -171,7 +174,7 @@ class _Reader:
                     )
                 root = self._node(next(events), events, (), 0)
         if root is None or root.value is None:
-            self._fatal(1, 1, "the file is empty: it needs at least version, upstreams and routes")
+            self._fatal(1, 1, f"the file is empty: {self._wanted}")
         return Document(name=self._name, root=root, problems=self._problems)
 
     # Before the parser: what would move its line numbers, or hide something from the reader.

@@ -45,7 +45,7 @@ def load_cases(path: FilePath) -> CaseFile:
 
 def parse_cases(text: bytes, name: str) -> CaseFile:
     """Parse the bytes of a cases.yaml called `name`. Raises ConfigError with all its problems."""
-    document = read_yaml(text, name)
+    document = read_yaml(text, name, "it needs at least version and cases")
     shape = validated(document, (), CasesShape, _holds_json)
     problems = tuple(_check_whole(document, shape))
     if problems:

@@ -49,6 +49,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "  - {path: $.tags, op: unordered}\n",
         "list.yaml": "- {path: $.n, op: number, abs: 1}\n- {path: $.tags, op: unordered}\n",
         "wrong_list.yaml": "- {path: $.n, op: number}\n- {path: $.n, op: nmber}\n",
+        "empty.yaml": "",
         "wrong.yaml": "rules:\n  - {path: $.n, op: nmber}\n",
         "wrong_path.yaml": "rules:\n  - {path: a.b, op: unordered}\n",
     }
@@ -115,6 +116,10 @@ def test_the_exit_code_says_what_came_of_it(
         (["one.json", "two.json", "--rules", "wrong_list.yaml"], "wrong_list.yaml:2: rules[1].op"),
         (["-", "-"], "only one of the two can be stdin"),
         (["one.json", "two.json", "--rules", "none.yaml"], "none.yaml: cannot be read"),
+        (
+            ["one.json", "two.json", "--rules", "empty.yaml"],
+            "empty.yaml:1: the file is empty: it needs a list of rules, compare: or routes:",
+        ),
         (
             ["one.json", "two.json", "--rules", "wrong.yaml"],
             "wrong.yaml:2: rules[0].op: must be one of ignore",

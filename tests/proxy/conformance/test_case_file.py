@@ -110,7 +110,7 @@ def case(lines: str) -> str:
         ),
         pytest.param("version: 1\n", "1: cases: is required", id="no cases key"),
         pytest.param("version: 1\ncases: []\n", "2: cases: must not be empty", id="no case"),
-        pytest.param("", "1: the file is empty", id="empty"),
+        pytest.param("", "1: the file is empty: it needs at least version and cases", id="empty"),
         pytest.param(
             case("    request: {url: /a}\n    reqest: {}\n"),
             '5: cases[0].reqest: unknown key; did you mean "request"?',
