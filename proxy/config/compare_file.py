@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from pathlib import Path
 
 from proxy.compare_policy import ComparePolicy
@@ -22,17 +23,21 @@ def load_compare(path: Path, route: str = "") -> ComparePolicy:
     """
     text = read_file(path)
     document = read_yaml(text, str(path), "it needs a list of rules, compare: or routes:")
+    if "routes" in _keys(document):
+        return _of_route(text, str(path), route)
+    if route:
+        raise _problem(path, f"has no routes: leave --route {route} out, or name a routes.yaml")
+    return compare_alone(document)
+
+
+def compare_alone(document: Document) -> ComparePolicy:
+    """The policy of a document that holds nothing else. Raises ConfigError."""
     root = document.root
     if isinstance(root.value, list):
         # As `figway shadow rules --accept` writes it, line by line.
         place = (root.line, root.column)
         document.root = Node({"rules": root}, *place, keys={"rules": place})
-    top = document.root.value if isinstance(document.root.value, dict) else {}
-    if "routes" in top:
-        return _of_route(text, str(path), route)
-    if route:
-        raise _problem(path, f"has no routes: leave --route {route} out, or name a routes.yaml")
-    return compare_at(document, ("compare",) if "compare" in top else ())
+    return compare_at(document, ("compare",) if "compare" in _keys(document) else ())
 
 
 def compare_at(document: Document, path: KeyPath) -> ComparePolicy:
@@ -40,6 +45,10 @@ def compare_at(document: Document, path: KeyPath) -> ComparePolicy:
     shape = validated(document, path, CompareShape)
     lines = [document.place((*path, "rules", index))[0] for index in range(len(shape.rules))]
     return to_compare(shape, lines)
+
+
+def _keys(document: Document) -> Container[str]:
+    return document.root.value if isinstance(document.root.value, dict) else ()
 
 
 def _of_route(text: bytes, name: str, route: str) -> ComparePolicy:

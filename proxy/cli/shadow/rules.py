@@ -13,9 +13,11 @@ from proxy.cli.shadow.paint import Paint
 from proxy.cli.shadow.reading import read_as
 from proxy.cli.shadow.rules_text import rules_text
 from proxy.cli.shadow.words import rule_line
+from proxy.compare_policy import ComparePolicy
 from proxy.evidence.answers import AcceptAnswer, RulesAnswer
 
 Parsers = Any  # argparse's own type for it is private
+_DRAFT = "a list of rules, such as - {path: $.updated_at, op: datetime, tolerance: 5s}"
 
 
 def add_parser(subparsers: Parsers) -> None:
@@ -79,26 +81,41 @@ def _accept(args: argparse.Namespace) -> int:
     return OK
 
 
-def _draft(path: Path) -> object:
+def _draft(path: Path) -> list[object]:
     # Reading YAML costs more than every other command of this group.
+    from proxy.config.compare_file import compare_alone
     from proxy.config.parse import read_file
+    from proxy.config.rule_draft import MAX_RULES
     from proxy.config.yaml_text import read_yaml
     from proxy.errors import ConfigError
 
     try:
-        document = read_yaml(read_file(path), str(path))
+        document = read_yaml(read_file(path), str(path), f"it needs {_DRAFT}")
         if document.problems:
             raise ConfigError(tuple(sorted(document.problems)))
+        value = _rules_in(document.root.plain(), path)
+        _compile(compare_alone(document), path)
     except ConfigError as error:
         raise Failure(UNUSABLE, f"--draft cannot be used:\n{error}") from None
-    value = document.root.plain()
+    if len(value) > MAX_RULES:
+        raise Failure(UNUSABLE, f"--draft: {path} has {len(value)} rules, at most {MAX_RULES}")
+    return value
+
+
+def _compile(policy: ComparePolicy, path: Path) -> None:
+    # What a rule may say beyond its keys, such as how its path is written.
+    from proxy.compare.policy import CompareRuleError, CompiledPolicy
+
+    try:
+        CompiledPolicy.compile(policy)
+    except CompareRuleError as error:
+        raise Failure(UNUSABLE, f"--draft cannot be used:\n{path}:{error.line}: {error}") from None
+
+
+def _rules_in(value: object, path: Path) -> list[object]:
     for key in ("compare", "rules"):
         if isinstance(value, dict) and key in value:
             value = value[key]
     if not isinstance(value, list):
-        raise Failure(
-            UNUSABLE,
-            f"--draft: {path} must hold a list of rules, such as"
-            " - {path: $.updated_at, op: datetime, tolerance: 5s}",
-        )
+        raise Failure(UNUSABLE, f"--draft: {path} must hold {_DRAFT}")
     return value

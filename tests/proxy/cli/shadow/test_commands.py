@@ -20,6 +20,7 @@ from proxy.evidence.answers import (
     ExemplarsAnswer,
     ReplayAnswer,
     ReportAnswer,
+    ShownAnswer,
     TriageAnswer,
 )
 from proxy.evidence.report import as_document
@@ -319,6 +320,20 @@ def test_a_draft_that_hides_noise_only_is_fine(admin: Admin, tmp_path: Path) -> 
         pytest.param("path: $.a\n", "must hold a list of rules", id="no list"),
         pytest.param("- {path: on, op: shape}\n", "the plain word on", id="trap"),
         pytest.param("- [\n", "not YAML", id="no yaml"),
+        pytest.param(
+            "- {path: $.a, op: shape}\n- {pth: $.b, op: shape}\n",
+            'draft.yaml:2: rules[1].pth: unknown key; did you mean "path"?',
+            id="a key that there is not",
+        ),
+        pytest.param(
+            "rules:\n  - {path: a.b, op: shape}\n",
+            "draft.yaml:2: compare.rules[0].path: 'a.b' is no path",
+            id="a path that there is not",
+        ),
+        pytest.param(
+            "- {path: $.a, op: shape}\n" * 101, "has 101 rules, at most 100", id="too many"
+        ),
+        pytest.param("", "draft.yaml:1: the file is empty: it needs a list of rules", id="empty"),
     ],
 )
 def test_a_draft_that_cannot_be_read_is_not_sent(
@@ -337,7 +352,7 @@ def test_a_draft_that_cannot_be_read_is_not_sent(
     [
         pytest.param("match", 0, "they agree now", id="agreed"),
         pytest.param("mismatch", 1, "they differ", id="differs"),
-        pytest.param("shadow_timeout", 1, "they differ", id="failed"),
+        pytest.param("incomparable", 1, ": incomparable, nothing was compared", id="size"),
     ],
 )
 def test_a_replay_tells_whether_they_agree_now(
@@ -351,6 +366,28 @@ def test_a_replay_tells_whether_they_agree_now(
     told = capsys.readouterr().out
     assert says in told
     assert "sent without what was redacted: cookie" in told
+
+
+@pytest.mark.parametrize(
+    ("silent", "says"),
+    [
+        pytest.param(("legacy",), "legacy gave no answer: nothing was compared", id="legacy"),
+        pytest.param(("new",), "new gave no answer\n", id="new"),
+        pytest.param(("legacy", "new"), "neither side gave an answer: nothing", id="both"),
+    ],
+)
+def test_a_replay_names_the_side_that_gave_no_answer(
+    admin: Admin, capsys: pytest.CaptureFixture[str], silent: tuple[str, ...], says: str
+) -> None:
+    nobody = ShownAnswer(upstream="x", status=0, error="connect")
+    shown = replace(SHOWN, **dict.fromkeys(silent, nobody))
+    admin.answer = as_document(
+        ReplayAnswer(of="7f3a2b", outcome="aborted", detail="connect", shown=shown)
+    )
+    assert main(["shadow", "replay", "7f3a2b"]) == 1
+    told = capsys.readouterr().out
+    assert f"replayed 7f3a2b: aborted connect, {says}" in told
+    assert "they differ" not in told
 
 
 def test_triage_says_who_and_why(admin: Admin, capsys: pytest.CaptureFixture[str]) -> None:
