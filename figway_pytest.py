@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MARK = "figway"
 # As `figway conform` calls them.
-_OPTION = re.compile(r"--(new|legacy)\b")
+_OPTION = re.compile(r"(?<!\S)--(new|legacy|routes|allow-writes)\b")
 # Files that were read, also those that could not be: that is told once.
 _READ = pytest.StashKey[set[Path]]()
 _ROUTES = "figway_routes"
@@ -144,9 +144,12 @@ def _told(error: BaseException) -> str | None:
     from proxy.errors import ConfigError
 
     if isinstance(error, SiteError):
-        # Its options have other names here.
-        return _OPTION.sub(r"--figway-\1", str(error))
+        return _with_options_of_pytest(str(error))
     return str(error) if isinstance(error, ConfigError) else None
+
+
+def _with_options_of_pytest(text: str) -> str:
+    return _OPTION.sub(r"--figway-\1", text)
 
 
 class _Items(pytest.File):
@@ -296,7 +299,7 @@ class CaseItem(pytest.Item):
         except Unreachable as error:
             raise CaseUnusable(str(error)) from None
         if result.outcome is CaseOutcome.SKIPPED:
-            pytest.skip(result.reason)
+            pytest.skip(_with_options_of_pytest(result.reason))
         if result.outcome is not CaseOutcome.PASSED:
             raise CaseFailed(result)
 

@@ -167,6 +167,19 @@ def test_a_side_that_cannot_be_reached_is_said_without_a_traceback(
     assert "Traceback" not in result.stdout.str()
 
 
+def test_what_is_not_sent_says_which_option_of_pytest_sends_it(pytester: pytest.Pytester) -> None:
+    pytester.path.joinpath("cases.yaml").write_text(
+        "version: 1\ncases: [{name: a, request: {method: POST, url: /saw?b--new}}]\n"
+    )
+    with ScriptedOrigin() as origin:
+        words = ("--figway-legacy", origin.url, "--figway-new", origin.url, "-rs")
+        result = run(pytester, "--figway-cases", "cases.yaml", *words)
+    result.assert_outcomes(skipped=1)
+    result.stdout.fnmatch_lines(
+        ["*POST /saw[?]b--new may change something: --figway-allow-writes sends it"]
+    )
+
+
 def test_a_value_that_is_not_set_fails_its_case_alone(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
