@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Final
 
+from proxy.errors import ConnectTimeout, FirstByteTimeout, ResponseIdleTimeout
 from proxy.evidence.answers import ReplayAnswer, ShownExemplar
 from proxy.evidence.exemplar import StoredExemplar
 from proxy.evidence.judge import judge
 from proxy.evidence.outcome import Outcome
 from proxy.exchange import AskedRequest, Exchange
-from proxy.observer.asking import Asking
+from proxy.observer.asking import OVERSIZE, TIMEOUT, Asking
 from proxy.observer.comparer import Comparer
 from proxy.observer.examine import Job
 from proxy.observer.exemplars import Keeping, request_of
@@ -22,6 +24,10 @@ from proxy.observer.terms import Terms
 from proxy.observer.upstreams import Upstreams
 from proxy.routing.route import Route
 from proxy.stages import Side
+
+_TIMEOUTS: Final = frozenset(
+    {TIMEOUT, ConnectTimeout.cause, FirstByteTimeout.cause, ResponseIdleTimeout.cause}
+)
 
 
 class Unreplayable(Exception):
@@ -73,8 +79,9 @@ class Replay:
     async def _answer(self, stored: StoredExemplar, route: Route, pair: Pair) -> ReplayAnswer:
         policy = self._terms.compiled(route)
         found = None
-        outcome, detail = Outcome.SHADOW_ERROR.value, pair.primary.error or pair.shadow.error
-        if pair.primary.answer is not None and pair.shadow.answer is not None:
+        if pair.primary.answer is None or pair.shadow.answer is None:
+            outcome, detail = _unanswered(pair)
+        else:
             found = await self._comparer.compare(
                 Job(
                     legacy=pair.primary.answer,
@@ -85,7 +92,7 @@ class Replay:
                 )
             )
             judged = judge(facts_of(pair, found))
-            outcome, detail = judged.outcome.value, judged.detail
+            outcome, detail = judged.outcome, judged.detail
         keeping = Keeping(
             id=comparison_id(),
             pair=pair,
@@ -102,7 +109,7 @@ class Replay:
                 route=route.id,
                 epoch_id=stored.epoch_id,
                 at=time.time(),
-                outcome=outcome,
+                outcome=outcome.value,
                 detail=detail,
                 fingerprints=(),
                 exemplar=exemplar,
@@ -112,8 +119,20 @@ class Replay:
         )
         return ReplayAnswer(
             of=stored.exemplar.id,
-            outcome=outcome,
+            outcome=outcome.value,
             detail=detail,
             lacked=stored.exemplar.redacted,
             shown=shown,
         )
+
+
+def _unanswered(pair: Pair) -> tuple[Outcome, str]:
+    """What came of a pair of which a side gave no answer, and why."""
+    legacy = pair.primary
+    error = legacy.error if legacy.answer is None else pair.shadow.error
+    if error == OVERSIZE:
+        return Outcome.INCOMPARABLE, error
+    if legacy.answer is None:
+        # Whatever new answered: nothing is there to hold it against.
+        return Outcome.ABORTED, error
+    return Outcome.SHADOW_TIMEOUT if error in _TIMEOUTS else Outcome.SHADOW_ERROR, error

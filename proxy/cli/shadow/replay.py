@@ -18,6 +18,8 @@ Parsers = Any  # argparse's own type for it is private
 
 # Ends that say that the two sides agree now.
 AGREED = frozenset({"match", "match_normalised", "expected"})
+# Ends that say nothing of the two sides.
+NOT_COMPARED = frozenset({"aborted", "incomparable", "legacy_defect"})
 
 
 def add_parser(subparsers: Parsers) -> None:
@@ -29,8 +31,8 @@ def add_parser(subparsers: Parsers) -> None:
         " force, and show the result. It is no evidence: the verdict does not change. What was"
         " redacted in the request cannot be sent.",
         epilog="example:\n  figway shadow replay 7f3a2b\n"
-        "\nexit codes: 0 the two agree now, 1 they still differ (or refused),"
-        " 2 figway cannot be reached\n",
+        "\nexit codes: 0 the two agree now, 1 they still differ, or nothing was compared (or"
+        " refused), 2 figway cannot be reached\n",
         formatter_class=Help,
         allow_abbrev=False,
     )
@@ -50,7 +52,8 @@ def run(args: argparse.Namespace) -> int:
         return OK if agreed else REFUSED
     paint = Paint.of_stdout()
     outcome = printable(" ".join(filter(None, (replayed.outcome, replayed.detail))))
-    verdict = paint.good("they agree now") if agreed else paint.bad("they differ")
+    told = what_came(replayed)
+    verdict = paint.good(told) if agreed else paint.bad(told)
     print(f"replayed {printable(replayed.of)}: {outcome}, {verdict}")
     if replayed.lacked:
         print(f"sent without what was redacted: {printable(', '.join(replayed.lacked))}")
@@ -58,3 +61,17 @@ def run(args: argparse.Namespace) -> int:
     print()
     print(exemplar_text(replayed.shown, width, paint, whole=args.all))
     return OK if agreed else REFUSED
+
+
+def what_came(replayed: ReplayAnswer) -> str:
+    """Whether the two agree, differ, or were not compared at all, in a few words."""
+    legacy, new = replayed.shown.legacy.status, replayed.shown.new.status
+    if not legacy and not new:
+        return "neither side gave an answer: nothing was compared"
+    if not legacy:
+        return "legacy gave no answer: nothing was compared"
+    if not new:
+        return "new gave no answer"
+    if replayed.outcome in NOT_COMPARED:
+        return "nothing was compared"
+    return "they agree now" if replayed.outcome in AGREED else "they differ"

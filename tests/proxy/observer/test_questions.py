@@ -25,7 +25,15 @@ from proxy.shadow_policy import (
 )
 from proxy.stages import Stage
 from tests.proxy.observer.rig import NO_REPROBE, Asked, Rig, response, rig
-from tests.rigs.scripted_origin import Conversation, answer, reset_at_once
+from tests.rigs.scripted_origin import (
+    Conversation,
+    Script,
+    answer,
+    answer_then_close,
+    hang_up,
+    never_answer,
+    reset_at_once,
+)
 
 CALM = ObserverPolicy(loop_lag_shed=0.0)
 LEGACY = b'{"at": "2026-11-22T10:00:00Z", "price": 10, "name": "a"}'
@@ -273,6 +281,38 @@ async def test_a_replay_asks_both_sides_and_counts_nowhere(tmp_path: Path) -> No
         assert (await ask(made, "replay", id=id))["outcome"] == "match"
         (route,) = (await ask(made, "report", route="a"))["routes"]
         assert sum(route["outcomes"].values()) == 3
+
+
+@pytest.mark.parametrize(
+    ("legacy", "new", "outcome", "detail"),
+    [
+        pytest.param(hang_up, None, "aborted", "closed", id="legacy_down"),
+        pytest.param(hang_up, never_answer, "aborted", "closed", id="both_silent"),
+        pytest.param(None, never_answer, "shadow_timeout", "timeout", id="new_hangs"),
+        pytest.param(None, hang_up, "shadow_error", "closed", id="new_down"),
+        pytest.param(
+            None, answer(response(b"a" * 70_000)), "incomparable", "oversize", id="new_too_large"
+        ),
+    ],
+)
+async def test_a_replay_without_an_answer_says_which_side_gave_none(
+    tmp_path: Path, legacy: Script | None, new: Script | None, outcome: str, detail: str
+) -> None:
+    says: list[Script | None] = [None]
+
+    def worse_later(conversation: Conversation) -> None:
+        (says[0] or answer_then_close(response(NEW)))(conversation)
+
+    policy = ObserverPolicy(loop_lag_shed=0.0, deadline=0.5, max_body=65_536)
+    given = legacy or answer(response(LEGACY))
+    async with desk(tmp_path, 1, new=worse_later, legacy=given, policy=policy) as made:
+        id = (await ask(made, "exemplars", route="a"))["exemplars"][0]["id"]
+        says[0] = new
+        replayed = await ask(made, "replay", id=id)
+        assert (replayed["outcome"], replayed["detail"]) == (outcome, detail)
+        shown = replayed["shown"]
+        assert (shown["legacy"]["status"] == 0) is (legacy is not None)
+        assert (shown["new"]["status"] == 0) is (new is not None)
 
 
 async def test_nothing_is_replayed_while_shadow_traffic_is_paused(tmp_path: Path) -> None:
