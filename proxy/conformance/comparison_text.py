@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from proxy.compare.comparison import Cause, Comparison, Difference, Result
 from proxy.compare.silence import silencing_rule, written
 from proxy.compare_policy import Rule, Severity
-from proxy.conformance.concealment import printable
+from proxy.conformance.concealment import printable, printable_lines
+from proxy.conformance.recorded_case import yaml_text
 
 # Paths of one cause that are listed.
 _PATHS = 5
@@ -57,7 +58,8 @@ def cause_lines(cause: Cause, *, width: int = 100, paint: Paint = PLAIN) -> Iter
     marked = paint.bad(word) if cause.severity is not Severity.MINOR else paint.bold(word)
     times = f", {cause.count} times" if cause.count > 1 else ""
     yield f"{marked}  {printable(', '.join(cause.paths[:_PATHS]))}{_more(cause)}{times}"
-    for line in textwrap.wrap(printable(cause.explanation), max(_NARROWEST, width - len(_INDENT))):
+    explanation = printable_lines(cause.explanation)
+    for line in textwrap.wrap(explanation, max(_NARROWEST, width - len(_INDENT))):
         yield f"{_INDENT}{line}"
     yield from _values(cause.example, width - len(_INDENT), paint)
     rule = silencing_rule(cause)
@@ -103,7 +105,7 @@ def side_by_side(
 def _wrapped(text: str, width: int) -> list[str]:
     return [
         piece
-        for line in printable(text).split("\n")
+        for line in printable_lines(text).split("\n")
         for piece in textwrap.wrap(
             line, width, drop_whitespace=False, replace_whitespace=False, break_on_hyphens=False
         )
@@ -117,6 +119,6 @@ def rule_text(rule: Rule) -> str:
 
 
 def _scalar(value: object) -> str:
-    text = printable(str(value))
+    text = str(value)
     plain = text and all(c.isalnum() or c in "$._-" for c in text) and ".." not in text
-    return text if plain else '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return text if plain else yaml_text(text)

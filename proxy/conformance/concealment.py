@@ -47,5 +47,16 @@ def concealed_comparison(comparison: Comparison, secrets: Collection[Secret]) ->
 
 
 def printable(text: str) -> str:
-    """The text without what a terminal would act on: it came from an application's answer."""
-    return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text)
+    """The text on one line, without what a terminal would act on: an application wrote it."""
+    return "".join(c if c.isprintable() else _escaped(ord(c)) for c in text)
+
+
+def printable_lines(text: str) -> str:
+    """The same, with its lines."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
+def _escaped(code: int) -> str:
+    if code > 0xFFFF:
+        return f"\\U{code:08x}"
+    return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}"

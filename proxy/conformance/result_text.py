@@ -9,7 +9,7 @@ from typing import Any
 from proxy.compare.comparison import Cause, Comparison
 from proxy.compare.silence import silencing_rule, written
 from proxy.conformance.comparison_text import PLAIN, Paint, comparison_lines
-from proxy.conformance.concealment import printable
+from proxy.conformance.concealment import printable, printable_lines
 from proxy.conformance.result import Asked, CaseResult, StepResult
 
 
@@ -49,7 +49,8 @@ def failure_lines(
     if step.comparison is not None:
         yield from comparison_lines(step.comparison, width=width, paint=paint)
     for each in step.asked:
-        yield f"{printable(each.curl)}  # {each.side}"
+        # A body of several lines is quoted as it is.
+        yield f"{printable_lines(each.curl)}  # {each.side}"
 
 
 def _told(asked: Asked) -> str:

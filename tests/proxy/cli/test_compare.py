@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from proxy.cli.main import main
 
@@ -148,6 +149,20 @@ def test_what_cannot_be_used_is_said(
 ) -> None:
     assert main(["compare", *words]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_rule_for_a_key_with_control_characters_is_one_line_of_yaml(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = 'a\nb\x01 "c" \\ \u2028'
+    for name, value in (("old.json", "1"), ("young.json", "2")):
+        (folder / name).write_text(json.dumps({key: value}))
+    assert main(["compare", "old.json", "young.json"]) == 1
+    out = capsys.readouterr().out
+    assert r"major  $['a\x0ab\x01 " in out
+    (rule,) = (line for line in out.splitlines() if "silenced by: " in line)
+    (written,) = yaml.safe_load(rule.partition("silenced by: ")[2])
+    assert written["path"] == "$['" + key.replace("\\", "\\\\") + "']"
 
 
 def test_every_cause_stands_with_both_values_and_its_rule(
