@@ -24,7 +24,8 @@ class ShownAnswer:
     # 0 when there was no answer; then `error` says why.
     status: int
     headers: tuple[tuple[str, str], ...] = ()
-    # As text; of a body that is none, its beginning in hexadecimal.
+    # As text; of a body that is none, bytes in hexadecimal around the first that differs, in lines
+    # that tell at which byte they begin.
     body: str = ""
     binary: bool = False
     # More of the body followed.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -16,8 +17,10 @@ from proxy.evidence.answers import ExemplarLine, ShownAnswer, ShownCause, ShownE
 from proxy.evidence.exemplar import KeptAnswer, KeptDifference, StoredExemplar
 from proxy.evidence.report import CauseReport
 
-# Bytes of a binary body that are shown, in hexadecimal.
+# Bytes of a binary body that are shown, in hexadecimal, and how many of them on a line: two of
+# these beside each other fit a terminal.
 _HEX_BYTES: Final = 512
+_HEX_LINE: Final = 8
 
 
 def shown_exemplar(
@@ -27,7 +30,8 @@ def shown_exemplar(
 ) -> ShownExemplar:
     """One exemplar, whole. `known` are the causes of its route, `fresh` those of a replay."""
     exemplar = stored.exemplar
-    body, _ = _text(exemplar.request_body, _field(exemplar.request_headers, "content-type"))
+    body = _text(exemplar.request_body, _field(exemplar.request_headers, "content-type"))
+    begin = _hex_begin(exemplar.legacy.body, exemplar.new.body)
     return ShownExemplar(
         id=exemplar.id,
         route=stored.route,
@@ -38,12 +42,12 @@ def shown_exemplar(
         method=exemplar.method,
         target=exemplar.target,
         request_headers=exemplar.request_headers,
-        request_body=body,
+        request_body=exemplar.request_body[:_HEX_BYTES].hex(" ", -2) if body is None else body,
         redacted=exemplar.redacted,
         trace_id=exemplar.trace_id,
         replay_of=exemplar.replay_of,
-        legacy=_answer(exemplar.legacy),
-        new=_answer(exemplar.new),
+        legacy=_answer(exemplar.legacy, begin),
+        new=_answer(exemplar.new, begin),
         differences=exemplar.differences,
         more=exemplar.more,
         causes=fresh or tuple(_causes(_fingerprints(stored), exemplar.differences, known)),
@@ -152,14 +156,14 @@ def _written(rule: Rule | None) -> Mapping[str, object] | None:
     return None if rule is None else rule_as_written(rule)
 
 
-def _answer(kept: KeptAnswer) -> ShownAnswer:
-    body, binary = _text(kept.body, _field(kept.headers, "content-type"))
+def _answer(kept: KeptAnswer, begin: int) -> ShownAnswer:
+    body = _text(kept.body, _field(kept.headers, "content-type"))
     return ShownAnswer(
         upstream=kept.upstream,
         status=kept.status,
         headers=kept.headers,
-        body=body,
-        binary=binary,
+        body=_hex(kept.body, begin) if body is None else body,
+        binary=body is None,
         cut=kept.cut,
         error=kept.error,
         seconds=kept.seconds,
@@ -170,13 +174,31 @@ def _field(headers: tuple[tuple[str, str], ...], name: str) -> str:
     return next((value for key, value in headers if key.lower() == name), "")
 
 
-def _text(body: bytes, content_type: str) -> tuple[str, bool]:
-    """A body as text, and whether it is none: then its beginning in hexadecimal."""
+def _text(body: bytes, content_type: str) -> str | None:
+    """A body as text; None if it is none."""
     kind, charset = parameters(content_type.encode("latin-1", "replace"))
     media = named(kind)
     is_text = looks_like_text(body) if media is None else media is not Media.BINARY
     if not is_text:
-        return body[:_HEX_BYTES].hex(" ", 2), True
+        return None
     text = text_of(body, charset)
     # JSON carries no lone surrogates.
-    return (text.encode("utf-8", "backslashreplace").decode() if is_faulty(text) else text), False
+    return text.encode("utf-8", "backslashreplace").decode() if is_faulty(text) else text
+
+
+def _hex(body: bytes, begin: int) -> str:
+    """Some bytes of a body from a place on, in hexadecimal: lines with what byte they begin at."""
+    starts = range(begin, min(len(body), begin + _HEX_BYTES), _HEX_LINE)
+    return "\n".join(f"{at:06x}  {body[at : at + _HEX_LINE].hex(' ', -2)}" for at in starts)
+
+
+def _hex_begin(legacy: bytes, new: bytes) -> int:
+    """From where on the bytes of two bodies are shown: their beginning, if they differ there."""
+    if legacy == new:
+        return 0
+    shorter = range(min(len(legacy), len(new)))
+    # By halves: a body may have a million bytes.
+    first = bisect_left(shorter, True, key=lambda at: legacy[: at + 1] != new[: at + 1])
+    if first < _HEX_BYTES - _HEX_LINE:
+        return 0
+    return (first - _HEX_BYTES // 2) // _HEX_LINE * _HEX_LINE

@@ -84,7 +84,10 @@ def _sides(shown: ShownExemplar, width: int, paint: Paint, *, whole: bool) -> It
     heads = rows(_head_lines(legacy), _head_lines(new))
     yield from columns(heads, width, paint, whole=True)
     if legacy.binary or new.binary:
-        yield paint.dim("the bodies are not text; this is their beginning in hexadecimal")
+        part = "their beginning" if legacy.body == new.body else "where they first differ"
+        yield paint.dim(
+            f"the bodies are not text; this is {part}, in hexadecimal, each line with its offset"
+        )
     left, right = body_lines(legacy.body), body_lines(new.body)
     if left or right:
         yield ""

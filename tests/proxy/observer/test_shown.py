@@ -67,3 +67,38 @@ def test_every_cause_of_a_pair_is_shown_whichever_it_was_kept_for() -> None:
         "legacy 61.305, new 61.3: rounded to 1 place",
     ]
     assert [each.rule and each.rule["op"] for each in shown.causes] == ["expected", "number"]
+
+
+def shown_bodies(legacy: bytes, new: bytes) -> tuple[list[str], list[str]]:
+    """The lines of two pictures as they are shown."""
+    one, other = (
+        KeptAnswer(upstream="u", status=200, headers=(("Content-Type", "image/png"),), body=body)
+        for body in (legacy, new)
+    )
+    stored = StoredExemplar(
+        route="a",
+        epoch_id="e",
+        at=0.0,
+        outcome="mismatch",
+        detail="major",
+        fingerprints=(),
+        exemplar=Exemplar(id="1", method="GET", target="/a", legacy=one, new=other),
+    )
+    shown = shown_exemplar(stored, {})
+    assert shown.legacy.binary
+    assert shown.new.binary
+    return shown.legacy.body.splitlines(), shown.new.body.splitlines()
+
+
+def test_bytes_that_are_equal_are_shown_alike_whatever_the_length() -> None:
+    legacy, new = shown_bodies(bytes(range(12)), bytes(range(11)))
+    assert legacy == ["000000  0001 0203 0405 0607", "000008  0809 0a0b"]
+    assert new == ["000000  0001 0203 0405 0607", "000008  0809 0a"]
+
+
+def test_bodies_of_bytes_are_shown_where_they_first_differ() -> None:
+    begin = bytes(10_000)
+    legacy, new = shown_bodies(begin + b"\1\2", begin + b"\3\4\5")
+    (one, other) = ([line for line in lines if line[8:].strip("0 ")] for lines in (legacy, new))
+    assert (one, other) == (["002710  0102"], ["002710  0304 05"])
+    assert len(legacy) == len(new) <= 64

@@ -270,7 +270,7 @@ def test_what_is_cut_or_no_text_is_said() -> None:
     cut = replace(SHOWN.legacy, cut=True, binary=True, body="00 01")
     text = exemplar_text(replace(SHOWN, legacy=cut, more=7), 100, PLAIN)
     assert "a body was longer than what is kept" in text
-    assert "beginning in hexadecimal" in text
+    assert "where they first differ, in hexadecimal" in text
     assert "... and 7 differences more" in text
     gone = replace(SHOWN.legacy, cut=True, body="")
     text = exemplar_text(replace(SHOWN, legacy=gone), 100, PLAIN)
