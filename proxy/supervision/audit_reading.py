@@ -26,6 +26,7 @@ class Wanted:
     since: datetime | None = None
     # As it stands in the line; empty: every scope.
     scope: str = ""
+    # Changes: one that was begun and done has two lines.
     limit: int = 100
 
     def fits(self, entry: Mapping[str, Any]) -> bool:
@@ -48,17 +49,41 @@ def moment(text: str) -> datetime | None:
 
 
 def entries(files: Sequence[AuditFile], wanted: Wanted) -> list[dict[str, Any]]:
-    """The newest entries that fit, oldest first. Raises AuditFileError."""
-    newest: list[dict[str, Any]] = []
+    """The lines of the newest changes that fit, oldest first. Raises AuditFileError."""
+    newest = _Newest(wanted.limit)
     for file in reversed(files):
-        left = wanted.limit - len(newest)
-        if not left:
+        if not newest.left:
             break
-        found: deque[dict[str, Any]] = deque(maxlen=left)
+        # A change has two lines, or more only where a crash left one of the same words unfinished.
+        # Then fewer than asked for are found, but none is left out in between.
+        found: deque[dict[str, Any]] = deque(maxlen=2 * newest.left)
         read = (fields_of(raw) for raw in lines_of(file.path))
         found.extend(entry for entry in read if entry and wanted.fits(entry))
-        newest = [*found, *newest]
-    return newest
+        if not all(map(newest.take, reversed(found))) or len(found) == found.maxlen:
+            break
+    return newest.entries[::-1]
+
+
+class _Newest:
+    """Takes lines, the newest first, until they are of so many changes."""
+
+    def __init__(self, limit: int) -> None:
+        self.entries: list[dict[str, Any]] = []
+        self.left = limit
+        self._ended: set[str] = set()
+
+    def take(self, entry: dict[str, Any]) -> bool:
+        """Take a line, unless it is of one change too many."""
+        change = repr([entry.get(name) for name in ("action", "scope", "who", "reason")])
+        begun = entry.get("phase") == "begun" and not entry.get("outcome")
+        if not (begun and change in self._ended):
+            if not self.left:
+                return False
+            self.left -= 1
+        if entry.get("phase") == "done":
+            self._ended.add(change)
+        self.entries.append(entry)
+        return True
 
 
 def verify_all(path: Path, remembered: Callable[[], Link] = lambda: START) -> Verified:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,51 @@ def test_only_what_came_since_is_shown(
 ) -> None:
     assert main(["audit", str(file), "--since", since]) == 0
     assert len(capsys.readouterr().out.splitlines()) == lines
+
+
+@pytest.fixture
+def both_phases(tmp_path: Path) -> Path:
+    """Five changes over several files: the third was begun only, the others done as well."""
+    path = tmp_path / "audit.jsonl"
+    audit = Audit(path, rotate_bytes=1500)
+    for number in range(1, 6):
+        for phase in ("begun", "done"):
+            entry = Entry(
+                phase=phase,
+                action="rollback",
+                scope="all",
+                actor=Actor(who="ann", via="api"),
+                reason=f"reason {number}",
+                before="",
+                after="",
+                revision=number,
+                outcome="applied" if phase == "done" else "",
+            )
+            if (number, phase) != (3, "done"):
+                audit.append(entry)
+    return path.parent
+
+
+@pytest.mark.parametrize("limit", range(1, 6))
+def test_as_many_changes_are_shown_as_are_asked_for(
+    both_phases: Path, limit: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["audit", str(both_phases), "--scope", "all", "--limit", str(limit)]
+    assert main(words) == 0
+    shown = capsys.readouterr().out.splitlines()
+    newest = [f'"reason {number}"' for number in range(1, 6)][-limit:]
+    assert len(shown) == limit
+    assert all(reason in line for reason, line in zip(newest, shown, strict=True))
+
+
+def test_a_change_is_listed_with_both_of_its_lines(
+    both_phases: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["audit", str(both_phases), "--scope", "all", "--limit", "3", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)["entries"]
+    phases = [(entry["reason"][-1], entry["phase"]) for entry in listed]
+    assert phases[-4:] == [("4", "begun"), ("4", "done"), ("5", "begun"), ("5", "done")]
+    assert phases[:-4] == [("3", "begun")]
 
 
 @pytest.mark.parametrize("words", [[], ["--verify"]], ids=["shown", "verified"])
