@@ -88,18 +88,34 @@ def _sides(shown: ShownExemplar, width: int, paint: Paint, *, whole: bool) -> It
         yield paint.dim(
             f"the bodies are not text; this is {part}, in hexadecimal, each line with its offset"
         )
+    differ = _bodies_differ(shown)
     left, right = body_lines(legacy.body), body_lines(new.body)
+    if differ and left == right:
+        # Spread out, JSON has the last of a name that stands twice.
+        left, right = (_raw_lines(answer.body) for answer in (legacy, new))
     if left or right:
         yield ""
         yield from columns(rows(left, right), width, paint, whole=whole)
     if left == right and (left or right):
-        yield paint.dim("the kept bodies are equal")
+        unseen = "what differed in the bodies is not visible in what was kept of them"
+        yield paint.dim(unseen if differ else "the kept bodies are equal")
     if max(len(left), len(right)) > MOST_LINES:
         yield paint.dim(f"only the first {MOST_LINES} lines of each are shown")
     if (legacy.cut and not legacy.body) or (new.cut and not new.body):
         yield paint.dim("the bodies are not kept: compare.redact names something in them")
     elif legacy.cut or new.cut:
         yield paint.dim("a body was longer than what is kept")
+
+
+def _bodies_differ(shown: ShownExemplar) -> bool:
+    """Whether something was found outside status and headers."""
+    paths = [path for cause in shown.causes for path in cause.paths]
+    paths += (each.path for each in shown.differences)
+    return any(path != "status" and not path.startswith("header:") for path in paths)
+
+
+def _raw_lines(body: str) -> list[str]:
+    return [printable(line) for line in body.splitlines()]
 
 
 def _title(side: str, answer: ShownAnswer) -> str:

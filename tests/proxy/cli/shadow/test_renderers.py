@@ -266,6 +266,32 @@ def test_a_side_without_an_answer_says_why() -> None:
     assert "new (catalog)  no answer: connect" in text
 
 
+def with_bodies(legacy: str, new: str, path: str = "$..a") -> str:
+    """A pair that was found to differ at a path, as it is shown with what was kept of it."""
+    difference = replace(SHOWN.differences[0], path=path, at=path, cause="duplicate_key")
+    shown = replace(
+        SHOWN,
+        causes=(replace(SHOWN.causes[0], paths=(path,), rule=None),),
+        differences=(difference,),
+        legacy=replace(SHOWN.legacy, body=legacy),
+        new=replace(SHOWN.new, body=new),
+    )
+    return exemplar_text(shown, 100, PLAIN)
+
+
+def test_bodies_that_lost_what_differed_are_not_told_to_be_equal() -> None:
+    text = with_bodies('{"a":2}', '{"a":2}')
+    assert "what differed in the bodies is not visible in what was kept of them" in text
+    assert "the kept bodies are equal" not in text
+    assert "the kept bodies are equal" in with_bodies('{"a":2}', '{"a":2}', "header:etag")
+
+
+def test_a_name_that_stands_twice_is_shown_where_it_was_kept() -> None:
+    text = with_bodies('{"a":1,"a":2}', '{"a":2}')
+    assert '{"a":1,"a":2}' in text
+    assert "not visible" not in text
+
+
 def test_what_is_cut_or_no_text_is_said() -> None:
     cut = replace(SHOWN.legacy, cut=True, binary=True, body="00 01")
     text = exemplar_text(replace(SHOWN, legacy=cut, more=7), 100, PLAIN)
