@@ -297,7 +297,7 @@ class CaseItem(pytest.Item):
         try:
             result = asyncio.run(self._runner.run_one(self._case))
         except Unreachable as error:
-            raise CaseUnusable(str(error)) from None
+            raise CaseUnusable(_with_options_of_pytest(str(error))) from None
         if result.outcome is CaseOutcome.SKIPPED:
             pytest.skip(_with_options_of_pytest(result.reason))
         if result.outcome is not CaseOutcome.PASSED:

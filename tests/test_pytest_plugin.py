@@ -163,7 +163,8 @@ def test_a_side_that_cannot_be_reached_is_said_without_a_traceback(
     words = ("--figway-cases", "cases.yaml", "--figway-legacy", url, "--figway-new", url)
     result = run(pytester, *words, "-k", "saw")
     result.assert_outcomes(failed=1, deselected=2)
-    result.stdout.fnmatch_lines([f"cannot connect to the legacy side at {url}*"])
+    mend = "start it, or name another with --figway-legacy URL or --figway-routes FILE"
+    result.stdout.fnmatch_lines([f"cannot connect to the legacy side at {url} (*): {mend}"])
     assert "Traceback" not in result.stdout.str()
 
 

@@ -132,7 +132,10 @@ class Sender:
                 why += ", or a certificate that is not trusted (SSL_CERT_FILE, tls.ca)"
             if error is ConnectTimeout:
                 why = "no answer in time"
-            raise Unreachable(f"cannot connect to the {request.side} side at {url} ({why})")
+            raise Unreachable(
+                f"cannot connect to the {request.side} side at {url} ({why}): start it, or name"
+                f" another with --{request.side} URL or --routes FILE"
+            )
         if error is None:
             answer = Answer(
                 status=collector.status, headers=collector.headers, body=b"".join(collector.body)

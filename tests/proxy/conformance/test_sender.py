@@ -157,6 +157,14 @@ def test_a_closed_port_is_unreachable() -> None:
         send(planned(url))
 
 
+@pytest.mark.parametrize("side", Side)
+def test_an_unreachable_side_comes_with_what_mends_it(side: Side) -> None:
+    request = replace(planned(f"http://127.0.0.1:{closed_port()}"), side=side)
+    mend = rf"\): start it, or name another with --{side} URL or --routes FILE$"
+    with pytest.raises(Unreachable, match=mend):
+        send(request)
+
+
 def test_an_address_that_does_not_answer_is_unreachable() -> None:
     with blackhole() as port, pytest.raises(Unreachable, match="no answer in time"):
         send(planned(f"http://127.0.0.1:{port}"), 0.3)
