@@ -98,7 +98,8 @@ def ask(
             " of a figway: --admin or FIGWAY_ADMIN name another address",
         )
     if response.status >= 400:
-        code = 2 if response.status in (401, 403) else 1
+        # Who has no good token was not heard; whoever has one and may not do this was refused.
+        code = 2 if response.status == 401 else 1
         detail = str(answer["detail"])
         problems = "".join(f"\n  {line}" for line in answer.get("problems", ()))
         raise Failure(code, detail + problems, answer)
