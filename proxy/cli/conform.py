@@ -58,7 +58,7 @@ def add_parser(subparsers: Parsers) -> None:
         "  figway conform record --from-log access.log.gz > cases.yaml\n"
         "  figway conform record --from-shadow product-api > cases.yaml\n\n"
         "exit codes: 0 what was run passed, 1 some failed, 2 a file cannot be used, a side cannot"
-        " be reached, or no case was run\n",
+        " be reached, or no case was run or recorded\n",
         formatter_class=Help,
         allow_abbrev=False,
     )

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from proxy.cli import client
-from proxy.cli.output import OK, UNUSABLE, Failure, many, print_json
+from proxy.cli.output import OK, UNUSABLE, Failure, inert, many, print_json
 from proxy.conformance.exemplar_case import case_of
 from proxy.conformance.recorded_case import RecordedCase, cases_text
 from proxy.conformance.recording import Recording
@@ -131,13 +131,26 @@ def _from_shadow(args: argparse.Namespace) -> int:
                 continue
             taken += 1
             cases.append(case)
-    _tell(args, cases, "shadow traffic", number, left_out)
+    _tell(args, cases, "shadow traffic", number, left_out, "" if cases else _earlier(args))
     return OK
 
 
 def _routes_with_evidence(args: argparse.Namespace) -> list[str]:
     report = client.ask(args, "GET", "/api/v1/shadow/report")
     return [route["route"] for route in report["routes"]]
+
+
+def _earlier(args: argparse.Namespace) -> str:
+    """A clause for routes whose evidence ended with their epoch; empty without one."""
+    report = client.ask(args, "GET", "/api/v1/shadow/report")
+    ended = [
+        route["route"]
+        for route in report["routes"]
+        if args.from_shadow in (_ALL, route["route"]) and route.get("earlier_epochs")
+    ]
+    if not ended:
+        return ""
+    return f"; pairs of an earlier epoch do not count (figway shadow report {inert(ended[0])})"
 
 
 def _exemplars(args: argparse.Namespace, route: str) -> list[dict[str, Any]]:
@@ -153,12 +166,16 @@ def _tell(
     source: str,
     seen: int,
     left_out: dict[str, int],
+    hint: str = "",
 ) -> None:
-    text = cases_text(cases, source)
-    if args.json:
-        print_json({"seen": seen, "cases": len(cases), "left_out": left_out, "text": text})
-    else:
+    """Print the cases and what became of the rest. Raises Failure without a case."""
+    # A file without cases could not be run.
+    text = cases_text(cases, source) if cases else ""
+    answer = {"seen": seen, "cases": len(cases), "left_out": left_out, "text": text}
+    if not args.json:
         sys.stdout.write(text)
+    elif cases:
+        print_json(answer)
     print(f"{many(len(cases), 'case')} of {many(seen, 'request')}", file=sys.stderr)
     for why, count in left_out.items():
         print(f"  left out: {count} ({why})", file=sys.stderr)
@@ -170,6 +187,9 @@ def _tell(
         print(
             "  cookies are not kept: --drop-cookies asks as a visitor without any", file=sys.stderr
         )
+    if not cases:
+        message = f"nothing to record: no case was found in {source}{hint}"
+        raise Failure(UNUSABLE, message, {**answer, "detail": message})
 
 
 def _count(counts: dict[str, int], key: str) -> None:

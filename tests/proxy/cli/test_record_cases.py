@@ -116,7 +116,14 @@ def admin() -> Iterator[str]:
         def do_GET(self) -> None:
             path, _, query = self.path.removeprefix("/api/v1/shadow/").partition("?")
             if path == "report":
-                value: object = {"routes": [{"route": "product"}, {"route": "search"}]}
+                value: object = {
+                    "routes": [
+                        {"route": "product", "earlier_epochs": []},
+                        {"route": "search", "earlier_epochs": []},
+                        {"route": "fresh", "earlier_epochs": []},
+                        {"route": "redeployed", "earlier_epochs": [{"id": "e"}]},
+                    ]
+                }
             elif path == "exemplars":
                 route = query.removeprefix("route=")
                 value = {
@@ -181,6 +188,40 @@ def test_exemplars_become_cases(
     assert main(words) == 0
     anonymous = parse_cases(capsys.readouterr().out.encode(), "cases.yaml")
     assert not any(case.skip for case in anonymous.cases)
+
+
+@pytest.mark.parametrize(
+    ("route", "earlier"), [pytest.param("fresh", False), pytest.param("redeployed", True)]
+)
+def test_shadow_traffic_without_exemplars_is_said_and_nothing_is_written(
+    route: str,
+    earlier: bool,
+    admin: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("FIGWAY_TOKEN", "x" * 20)
+    words = ["conform", "record", "--admin", admin, "--from-shadow", route]
+    assert main(words) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "nothing to record: no case was found in shadow traffic" in captured.err
+    assert ("pairs of an earlier epoch do not count" in captured.err) is earlier
+    assert main([*words, "--json"]) == 2
+    told = json.loads(capsys.readouterr().out)
+    assert (told["seen"], told["cases"], told["text"]) == (0, 0, "")
+    assert "nothing to record" in told["detail"]
+
+
+def test_a_log_without_a_case_says_why_and_nothing_is_written(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "posts.log").write_text(LOG.splitlines()[3] + "\n")
+    assert main(["conform", "record", "--from-log", "posts.log"]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "left out: 1 (method POST)" in captured.err
+    assert "nothing to record: no case was found in posts.log" in captured.err
 
 
 def test_without_a_running_figway_it_says_so(
