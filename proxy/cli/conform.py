@@ -138,6 +138,8 @@ class _Run:
         missing = unset_values(self._file, os.environ)
         if missing:
             raise Failure(UNUSABLE, "\n".join(map(str, missing)))
+        if args.junit:
+            _require_writable(args.junit)
         self._runner = Runner(
             self._file,
             self._site,
@@ -236,7 +238,26 @@ class _Run:
         try:
             Path(name).write_bytes(junit(self._file.name, tuple(self._results), unreachable))
         except OSError as error:
-            raise Failure(UNUSABLE, f"{name}: cannot be written: {error.strerror}") from error
+            raise _unwritable(name, error) from error
+
+
+def _require_writable(name: str) -> None:
+    """Raise Failure for a file that could not be written after the run; leave it as it is."""
+    path = Path(name)
+    there = path.exists() or path.is_symlink()
+    if there and not path.is_file() and not path.is_dir():
+        # To open and close a pipe would end it for its reader; a link to nothing is no file yet.
+        return
+    try:
+        path.open("ab").close()
+        if not there:
+            path.unlink()
+    except OSError as error:
+        raise _unwritable(name, error) from error
+
+
+def _unwritable(name: str, error: OSError) -> Failure:
+    return Failure(UNUSABLE, f"{name}: cannot be written: {error.strerror}")
 
 
 def _routes(name: str | None) -> RouteFile | None:

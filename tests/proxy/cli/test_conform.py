@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -123,6 +125,37 @@ def test_an_unreachable_side_ends_it_with_what_was_run(
     assert main([*sides[:4], "--new", url, "--json"]) == 2
     told = json.loads(capsys.readouterr().out)
     assert url in told["unreachable"]
+
+
+def test_a_report_that_cannot_be_written_is_said_before_anything_is_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "cases.yaml").write_text(CASES)
+    (tmp_path / "folder.xml").mkdir()
+    with ScriptedOrigin() as origin:
+        words = ["conform", "cases.yaml", "--legacy", origin.url, "--new", origin.url]
+        for name in ("none/x.xml", "folder.xml"):
+            assert main([*words, "--junit", name]) == 2
+            assert f"{name}: cannot be written" in capsys.readouterr().err
+        assert not origin.conversations
+
+
+def test_an_earlier_report_stays_while_nothing_was_run(sides: list[str], tmp_path: Path) -> None:
+    (tmp_path / "old.xml").write_text("<old/>")
+    (tmp_path / "cases.yaml").write_text(CASES.replace("/product/saw", "/${NO_SUCH_VALUE}"))
+    for name in ("old.xml", "young.xml"):
+        assert main([*sides, "--junit", name]) == 2
+    assert (tmp_path / "old.xml").read_text() == "<old/>"
+    assert not (tmp_path / "young.xml").exists()
+
+
+def test_a_report_goes_into_a_pipe_whole(sides: list[str], tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with ThreadPoolExecutor(1) as pool:
+        read = pool.submit((tmp_path / "pipe").read_bytes)
+        assert main([*sides, "--junit", "pipe"]) == 1
+        assert ElementTree.fromstring(read.result(timeout=20)).get("tests") == "4"
 
 
 @pytest.mark.parametrize(
