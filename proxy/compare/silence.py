@@ -9,7 +9,10 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal, InvalidOperation
+from itertools import starmap
+from typing import Protocol, TypeVar
 
 from proxy.compare.comparison import Cause, Kind
 from proxy.compare.moments import epoch, gap, moment
@@ -17,6 +20,8 @@ from proxy.compare.paths import PathError, Take, member, parse
 from proxy.compare.policy import CompareRuleError, CompiledPolicy
 from proxy.compare.shapes import same_shape
 from proxy.compare_policy import ComparePolicy, Op, Rule
+
+_Distance = TypeVar("_Distance", Decimal, float)
 
 # To be filled in by whoever takes the rule over.
 REASON = "why, with a ticket"
@@ -31,14 +36,38 @@ _NOTHINGS = frozenset({"null_to_missing", "missing_to_null"})
 _EMBEDDED = re.compile(r"html:[^$]*(?=\$)").sub
 
 
-def silencing_rule(cause: Cause) -> Rule | None:
-    """The rule, with `REASON` and `EXPIRES` where they are wanted; None: no rule silences it."""
+class Seen(Protocol):
+    """A difference, as it was found or as it is kept."""
+
+    @property
+    def path(self) -> str:
+        """Its pattern of places."""
+
+    @property
+    def cause(self) -> str:
+        """Its cause word."""
+
+    @property
+    def legacy(self) -> str | None:
+        """The value of legacy as text; None without one."""
+
+    @property
+    def new(self) -> str | None:
+        """The value of new as text; None without one."""
+
+
+def silencing_rule(cause: Cause, seen: Iterable[Seen] = ()) -> Rule | None:
+    """The rule, with `REASON` and `EXPIRES` where they are wanted; None: no rule silences it.
+
+    Of the differences `seen` in the same comparison, those of this cause fall under it too.
+    """
     if cause.kind is Kind.BODY:
         # A name that stands twice, NaN, another charset: rules are about values, not about bodies.
         return None
     path = _path(cause)
     paths = dict.fromkeys((path, _EMBEDDED("", path)))
-    candidates = (rule for each in paths for rule in (_narrow(cause, each), _expected(each)))
+    pairs = [(_plain(each.legacy), _plain(each.new)) for each in _alike(cause, seen)]
+    candidates = (rule for each in paths for rule in (_narrow(cause, each, pairs), _expected(each)))
     return next((rule for rule in candidates if rule is not None and _is_possible(rule)), None)
 
 
@@ -55,23 +84,35 @@ def written(rule: Rule) -> dict[str, object]:
     return entry
 
 
-def _narrow(cause: Cause, path: str) -> Rule | None:
+def _alike(cause: Cause, seen: Iterable[Seen]) -> Iterator[Seen]:
+    yield cause.example
+    paths = frozenset(cause.paths)
+    for each in seen:
+        if each.cause == cause.cause and each.path in paths:
+            yield each
+
+
+def _narrow(cause: Cause, path: str, pairs: list[tuple[str | None, str | None]]) -> Rule | None:
     word = cause.cause.partition(":")[0]
-    example = cause.example
-    legacy, new = _plain(example.legacy), _plain(example.new)
-    if legacy is None or new is None:
+    both = [(one, other) for one, other in pairs if one is not None and other is not None]
+    if len(both) < len(pairs):
         return Rule(path=path, op=Op.NULL_EQUALS_MISSING) if word in _NOTHINGS else None
     if cause.kind is Kind.ORDER and path.startswith("$"):
         return Rule(path=path, op=Op.UNORDERED)
     if word in _DISTANCES:
-        distance = _distance(legacy, new)
+        distance = _widest([_distance(*each) for each in both])
         return Rule(path=path, op=Op.NUMBER, absolute=distance) if distance is not None else None
     if word in _MOMENTS:
-        span = _span(legacy, new)
+        span = _widest([_span(*each) for each in both])
         return Rule(path=path, op=Op.DATETIME, tolerance=span) if span is not None else None
-    if not word and cause.kind is Kind.VALUE and _is_generated(legacy, new):
+    if not word and cause.kind is Kind.VALUE and all(starmap(_is_generated, both)):
         return Rule(path=path, op=Op.SHAPE)
     return None
+
+
+def _widest(distances: Sequence[_Distance | None]) -> _Distance | None:
+    known = [each for each in distances if each is not None]
+    return max(known) if len(known) == len(distances) else None
 
 
 def _expected(path: str) -> Rule:

@@ -39,7 +39,7 @@ def comparison_lines(
 ) -> Iterator[str]:
     """The causes one after the other, worst first; then what was ignored on purpose."""
     for cause in comparison.causes:
-        yield from cause_lines(cause, width=width, paint=paint)
+        yield from cause_lines(cause, comparison.differences, width=width, paint=paint)
     if comparison.incomparable:
         yield paint.bad(f"cannot be compared: {comparison.incomparable}")
     if comparison.more:
@@ -52,7 +52,9 @@ def comparison_lines(
             yield f"{did} by {use.rule}: {printable(use.path)} ({use.count})"
 
 
-def cause_lines(cause: Cause, *, width: int = 100, paint: Paint = PLAIN) -> Iterator[str]:
+def cause_lines(
+    cause: Cause, seen: tuple[Difference, ...] = (), *, width: int = 100, paint: Paint = PLAIN
+) -> Iterator[str]:
     """One cause: sentence, places, both values, and the rule that would take them as equal."""
     word = cause.severity.value
     marked = paint.bad(word) if cause.severity is not Severity.MINOR else paint.bold(word)
@@ -62,7 +64,7 @@ def cause_lines(cause: Cause, *, width: int = 100, paint: Paint = PLAIN) -> Iter
     for line in textwrap.wrap(explanation, max(_NARROWEST, width - len(_INDENT))):
         yield f"{_INDENT}{line}"
     yield from _values(cause.example, width - len(_INDENT), paint)
-    rule = silencing_rule(cause)
+    rule = silencing_rule(cause, seen)
     if rule is not None:
         yield f"{_INDENT}silenced by: - {rule_text(rule)}"
     else:

@@ -103,6 +103,6 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
     severity = comparison.severity
     plain["severity"] = severity.value if severity is not None else None
     for cause, entry in zip(comparison.causes, plain["causes"], strict=True):
-        rule = silencing_rule(cause)
+        rule = silencing_rule(cause, comparison.differences)
         entry["rule"] = written(rule) if rule is not None else None
     return plain

@@ -115,7 +115,9 @@ class Replay:
                 exemplar=exemplar,
             ),
             {},
-            tuple(map(shown_cause, () if found is None else found.causes)),
+            ()
+            if found is None
+            else tuple(shown_cause(cause, found.differences) for cause in found.causes),
         )
         return ReplayAnswer(
             of=stored.exemplar.id,

@@ -71,15 +71,15 @@ def exemplar_line(stored: StoredExemplar) -> ExemplarLine:
     )
 
 
-def shown_cause(cause: Cause) -> ShownCause:
-    """A cause of a fresh comparison."""
+def shown_cause(cause: Cause, seen: tuple[Difference, ...] = ()) -> ShownCause:
+    """A cause of a fresh comparison, in which these differences were seen."""
     return ShownCause(
         fingerprint=cause.fingerprint,
         cause=cause.cause,
         explanation=cause.explanation,
         severity=cause.severity.value,
         paths=cause.paths,
-        rule=_written(silencing_rule(cause)),
+        rule=_written(silencing_rule(cause, seen)),
     )
 
 
@@ -116,7 +116,9 @@ def _causes(
             explanation=_explained(report, example),
             severity=report.severity,
             paths=report.paths,
-            rule=None if example is None else _written(silencing_rule(_cause(report, example))),
+            rule=None
+            if example is None
+            else _written(silencing_rule(_cause(report, example), differences)),
             triage=report.triage,
             ticket=report.ticket,
         )

@@ -77,6 +77,34 @@ def test_one_rule_reaches_every_place_of_a_member() -> None:
     assert compared(legacy, new, filled).result is Result.EXPECTED
 
 
+@pytest.mark.parametrize(
+    ("legacy", "new", "op"),
+    [
+        pytest.param(
+            ["2026-11-22T10:00:00Z", "2026-11-22T10:00:00Z"],
+            ["2026-11-22T10:00:01Z", "2026-11-22T10:00:03Z"],
+            Op.DATETIME,
+            id="clocks",
+        ),
+        pytest.param([12.341, 1.2349], [12.34, 1.23], Op.NUMBER, id="numbers"),
+        pytest.param(
+            ["9f86d081884c7d659a2feaa0c55ad015", "red"],
+            ["a3bf4f1b2b0b822cd15d6c15b0f00a08", "green"],
+            Op.EXPECTED,
+            id="not all of them generated",
+        ),
+    ],
+)
+def test_the_rule_is_wide_enough_for_all_that_was_seen(legacy: object, new: object, op: Op) -> None:
+    found = compared({"a": legacy}, {"a": new})
+    (cause,) = found.causes
+    rule = silencing_rule(cause, found.differences)
+    assert rule is not None
+    assert rule.op is op
+    filled = replace(rule, expires="2099-12-31") if rule.expires else rule
+    assert compared({"a": legacy}, {"a": new}, filled).result is not Result.DIFFERENT
+
+
 def test_no_rule_reaches_a_status() -> None:
     policy = CompiledPolicy.compile(ComparePolicy())
     comparison = compare(Answer(status=200), Answer(status=404), policy)
