@@ -104,7 +104,7 @@ class Questions:
         route = _text(params, "route", needed=False)
         reports = await asyncio.to_thread(self._store.report, route or None)
         if route and not reports:
-            raise Refused(404, f"there is no evidence of a route {route!r}")
+            raise self._nothing_of(route)
         return ReportAnswer(routes=tuple(map(self._as_it_goes_on, reports)))
 
     async def _show(self, params: Params) -> object:
@@ -114,8 +114,10 @@ class Questions:
     async def _exemplars(self, params: Params) -> object:
         route = _text(params, "route")
         fingerprint = _text(params, "fingerprint", needed=False)
-        await self._evidence(route)
+        report = await self._evidence(route)
         found = await asyncio.to_thread(self._store.exemplars, route, fingerprint or None)
+        if fingerprint and not found and all(c.fingerprint != fingerprint for c in report.causes):
+            raise _no_cause(route, fingerprint)
         return ExemplarsAnswer(route=route, exemplars=tuple(map(exemplar_line, found)))
 
     async def _rules(self, params: Params) -> object:
@@ -173,7 +175,7 @@ class Questions:
             self._store.triage, route, fingerprint, note=note, ticket=ticket
         )
         if not done:
-            raise Refused(404, f"route {route} has no cause {fingerprint!r}")
+            raise _no_cause(route, fingerprint)
         return TriageAnswer(route=route, fingerprint=fingerprint, note=note, ticket=ticket)
 
     async def _accept(self, params: Params) -> object:
@@ -194,20 +196,41 @@ class Questions:
     async def _stored(self, id: str) -> StoredExemplar:
         stored = await asyncio.to_thread(self._store.exemplar, id)
         if stored is None:
-            raise Refused(
-                404, f"no exemplar begins with {id[:50]!r}, or several do, or it has expired"
-            )
+            raise await self._not_found(id)
         return stored
+
+    async def _not_found(self, id: str) -> Refused:
+        for report in await asyncio.to_thread(self._store.report):
+            kept = await asyncio.to_thread(self._store.exemplars, report.route)
+            alike = [each.exemplar.id for each in kept if each.exemplar.id.startswith(id)]
+            # Had it been the only one, it would have been found.
+            if alike:
+                return Refused(
+                    404,
+                    f"several exemplars begin with {id[:50]!r}, one is {alike[0]}: give more of it;"
+                    f" `figway shadow exemplars {report.route}` lists them",
+                )
+        return Refused(
+            404,
+            f"no exemplar of an epoch in force begins with {id[:50]!r}: it has expired, or there"
+            " never was one; `figway shadow exemplars ROUTE` lists what is kept, and one of an"
+            " ended epoch is found by its whole id",
+        )
 
     async def _evidence(self, route: str) -> RouteReport:
         reports = await asyncio.to_thread(self._store.report, route)
         if not reports:
-            raise Refused(404, f"there is no evidence of a route {route!r}")
+            raise self._nothing_of(route)
         return reports[0]
 
     async def _causes(self, route: str) -> Mapping[str, CauseReport]:
         reports = await asyncio.to_thread(self._store.report, route)
         return {cause.fingerprint: cause for report in reports for cause in report.causes}
+
+    def _nothing_of(self, route: str) -> Refused:
+        why = "" if self._terms.route(route) is None else self._still(route)
+        said = f"there is no evidence of a route {route!r}"
+        return Refused(404, f"{said}: {why}" if why else said)
 
     def _as_it_goes_on(self, report: RouteReport) -> RouteReport:
         still = self._still(report.route)
@@ -231,6 +254,14 @@ class Questions:
     def _expired(self, route: Route) -> frozenset[int]:
         expired = self._terms.compiled(route).expired
         return frozenset(at for at, rule in enumerate(route.compare.rules) if rule in expired)
+
+
+def _no_cause(route: str, fingerprint: str) -> Refused:
+    return Refused(
+        404,
+        f"route {route} has no cause {fingerprint[:50]!r}: `figway shadow report {route}` lists"
+        " them, each with its 16 digits",
+    )
 
 
 def _while_still(report: RouteReport, said: str) -> RouteReport:

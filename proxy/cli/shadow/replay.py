@@ -11,6 +11,7 @@ from proxy.cli.output import OK, REFUSED, Help, print_json
 from proxy.cli.shadow.exemplar_text import exemplar_text
 from proxy.cli.shadow.paint import Paint
 from proxy.cli.shadow.reading import read_as
+from proxy.cli.shadow.show import exemplar_id
 from proxy.cli.shadow.words import printable
 from proxy.evidence.answers import ReplayAnswer
 
@@ -36,7 +37,7 @@ def add_parser(subparsers: Parsers) -> None:
         formatter_class=Help,
         allow_abbrev=False,
     )
-    parser.add_argument("id", metavar="ID", help="as in the report")
+    parser.add_argument("id", type=exemplar_id, metavar="ID", help="as in the report")
     parser.add_argument("--all", action="store_true", help="show equal lines too")
     parser.add_argument("--json", action="store_true", help="print JSON")
     client.add_options(parser)

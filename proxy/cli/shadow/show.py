@@ -30,11 +30,23 @@ def add_parser(subparsers: Parsers) -> None:
         allow_abbrev=False,
     )
     parser.add_argument(
-        "id", metavar="ID", help="as in the report; its beginning will do if it is unambiguous"
+        "id",
+        type=exemplar_id,
+        metavar="ID",
+        help="as in the report; its beginning will do if it is unambiguous",
     )
     parser.add_argument("--all", action="store_true", help="show equal lines too")
     parser.add_argument("--json", action="store_true", help="print JSON")
     client.add_options(parser)
+
+
+def exemplar_id(text: str) -> str:
+    """An id as it is given, or its beginning. Raises ArgumentTypeError for none."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError(
+            "an id is needed: `figway shadow exemplars ROUTE` lists what is kept"
+        )
+    return text
 
 
 def run(args: argparse.Namespace) -> int:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -355,6 +356,9 @@ async def test_triage_is_noted(tmp_path: Path) -> None:
             "triage", {"route": "a", "fingerprint": "0"}, 404, "no cause", id="unknown_cause"
         ),
         pytest.param("accept", {"route": "a", "path": "$.zz"}, 404, "$.zz", id="no_such_noise"),
+        pytest.param(
+            "exemplars", {"route": "a", "fingerprint": "ff"}, 404, "no cause 'ff'", id="no_cause"
+        ),
         pytest.param("dance", {}, 400, "no question", id="unknown_question"),
     ],
 )
@@ -365,6 +369,40 @@ async def test_a_question_without_a_good_answer_says_why(
         found, detail = await refusal(made, what, **params)
         assert found == status
         assert says in detail
+
+
+async def test_the_beginning_of_several_exemplars_is_told_from_that_of_none(tmp_path: Path) -> None:
+    policy = ObserverPolicy(loop_lag_shed=0.0, exemplars_per_fingerprint=17)
+    async with desk(tmp_path, 17, policy=policy) as made:
+        ids = [each["id"] for each in (await ask(made, "exemplars", route="a"))["exemplars"]]
+        # More than there are digits: two begin alike.
+        assert len(ids) == 17
+        (digit, _), *_ = Counter(id[0] for id in ids).most_common()
+        status, detail = await refusal(made, "show", id=digit)
+        assert (status, detail.split(",")[0]) == (404, f"several exemplars begin with '{digit}'")
+        assert "`figway shadow exemplars a` lists them" in detail
+        status, detail = await refusal(made, "show", id="zzz")
+        assert (status, "begins with 'zzz': it has expired, or there never" in detail) == (
+            404,
+            True,
+        )
+        assert "`figway shadow exemplars ROUTE` lists what is kept" in detail
+
+
+async def test_a_route_of_which_nothing_is_copied_is_told_from_one_that_is_not_known(
+    tmp_path: Path,
+) -> None:
+    async with desk(tmp_path, 1) as made:
+        (route,) = made.file.routes
+        cart = replace(route, id="cart", new="", stage=Stage.LEGACY)
+        made.apply(replace(made.file, revision="r2", routes=(route, cart)))
+        for question in ("report", "exemplars", "rules"):
+            assert await refusal(made, question, route="cart") == (
+                404,
+                "there is no evidence of a route 'cart': the route has no new side, so nothing is"
+                " copied",
+            )
+            assert (await refusal(made, question, route="card"))[1].endswith("a route 'card'")
 
 
 @pytest.mark.parametrize("text", ["", "[]", "nonsense", "3"])
