@@ -123,6 +123,7 @@ class Supervisor:
             sentinel=paths.sentinel,
             log=log,
         )
+        self._crew.catch_up = self.control.rollbacks.catch_up
         self._tokens = TokenDesk(paths.tokens, journal=self.control.journal, log=log)
         self._health = HealthChecks(on_change=self._health_changed, log=log)
         self.control.files.on_routes = self._routes_changed

@@ -34,6 +34,7 @@ from proxy.supervision.change import Refused
 from proxy.supervision.control import Control
 from proxy.supervision.overview import RouteView
 from proxy.supervision.report import Report
+from proxy.supervision.rollbacks import HEAR_SECONDS
 
 Headers = Annotated[
     list[Annotated[list[str], Field(min_length=2, max_length=2)]], Field(max_length=128)
@@ -108,8 +109,6 @@ class RoutesAnswer:
 
 # Of a rollback whose sender may take it back by going; the commands send it.
 IF_WAITING = "X-Figway-If-Waiting"
-# How long a figway that was frozen may need to hear what was decided since.
-HEAR_SECONDS = 2.0
 
 _SWITCH = typed(SwitchRequest)
 _RESUME = typed(ResumeRequest)

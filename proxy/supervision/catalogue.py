@@ -134,7 +134,7 @@ FLEET_REPLICAS = Metric(
     name="figway_fleet_replicas",
     kind=Kind.GAUGE,
     labels=("state",),
-    help="Replicas in the registry as this one sees them: live or gone.",
+    help="Replicas as this one sees them: live, gone, or unknown (not heard within the lease).",
 )
 FLEET_DIFFERENCES = Metric(
     name="figway_fleet_differences",

@@ -8,7 +8,7 @@ import itertools
 import signal
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from structlog.typing import FilteringBoundLogger
@@ -118,6 +118,9 @@ class Crew:
         self.on_publish: Callable[[Apply], None] = _nobody
         # Told every few seconds of what all workers have counted.
         self.on_collected: Callable[[TallySnapshot], None] = _no_reader
+        # Waited for before workers, who sent traffic to legacy meanwhile, hear from this process
+        # again after it was stopped for long.
+        self.catch_up: Callable[[], Awaitable[None]] = _at_once
         self._settings = settings
         self._listener = listener
         self._log = log
@@ -318,8 +321,12 @@ class Crew:
         self._waits.remove(publication)
 
     async def _beat(self) -> None:
+        limit = self._settings.state_max_age
         while True:
+            last = time.monotonic()
             await asyncio.sleep(HEARTBEAT_SECONDS)
+            if limit and time.monotonic() - last > limit:
+                await self.catch_up()
             for worker in self.workers:
                 worker.send(Heartbeat())
 
@@ -390,6 +397,10 @@ def _nobody(_: Apply) -> None:
 
 def _no_reader(_: TallySnapshot) -> None:
     """Take the place of whoever reads the numbers and is not there yet."""
+
+
+async def _at_once() -> None:
+    """Take the place of whoever knows what was decided meanwhile."""
 
 
 async def _all(events: Sequence[asyncio.Event]) -> None:

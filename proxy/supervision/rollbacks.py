@@ -35,6 +35,9 @@ from proxy.supervision.switches import Switches
 
 # How long other replicas have to tell that they are free again, beyond their ack.
 SETTLE_SECONDS = 1.5
+# How long a figway that was frozen may need to hear what was decided since, and then to make it.
+HEAR_SECONDS = 2.0
+_MAKE_SECONDS = 0.5
 
 
 class Rollbacks:
@@ -223,6 +226,11 @@ class Rollbacks:
         """Whether this replica knows all that its fleet decided, or does within `patience` s."""
         fleet = self.fleet
         return fleet is not None and await is_proven(lambda: fleet.unproven_seconds, patience)
+
+    async def catch_up(self) -> None:
+        """Leave time for what was decided while this figway was frozen to be heard, and made."""
+        await self.heard_newest(HEAR_SECONDS)
+        await asyncio.sleep(_MAKE_SECONDS)
 
     def _reached(self, confirmed: Acknowledgement) -> Spread:
         """How far a change got that no store was told of."""

@@ -121,6 +121,29 @@ def test_a_replica_that_was_frozen_rolls_nothing_back_that_was_resumed_since(fle
     assert fleet.replicas[1].status()["holds"] == []
 
 
+def test_a_replica_that_wakes_without_redis_goes_from_one_legacy_to_the_other(
+    shop: Shop, redis_server: RedisServer
+) -> None:
+    with Fleet(shop, redis_server, FIGWAY_STATE_MAX_AGE="1s") as fleet:
+        fleet.wait_until(lambda: len(known(fleet)) == 3)
+        replica = fleet.replicas[3]
+        redis_server.kill()
+        try:
+            os.kill(replica.process.pid, signal.SIGSTOP)
+            try:
+                # It is asked by itself, and does not answer.
+                assert fleet.run("rollback", "--all", "--reason", "INC-42", "--wait", "1").code == 1
+                # Its workers believe nobody who is silent.
+                fleet.wait_for_sides("legacy")
+            finally:
+                os.kill(replica.process.pid, signal.SIGCONT)
+            while not replica.status()["holds"]:
+                assert fleet.sides()[3] == "legacy"
+            assert fleet.sides()[3] == "legacy"
+        finally:
+            redis_server.start()
+
+
 def test_a_replica_joins_in_the_middle_of_a_rollback_and_leaves_again(fleet: Fleet) -> None:
     assert fleet.run("rollback", "--all", "--reason", "INC-42", "--wait").code == 0
     joined = fleet.launch(4).serving()

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ import structlog
 from structlog.testing import LogCapture
 
 from flags.snapshot import FlagSnapshot
-from proxy.link import Apply
+from proxy.link import Apply, Heartbeat, Message
 from proxy.routing.route import Match, PathKind, PathMatch, Route, RouteFile, Upstream
 from proxy.settings import Deadlines, Settings
 from proxy.stages import Side
@@ -36,11 +37,13 @@ STATE = Apply(revision=1, flags=FlagSnapshot(), routes=FILE)
 class Ship:
     """A crew with its log."""
 
-    def __init__(self, fault: str, *, workers: int = 2) -> None:
+    def __init__(self, fault: str, *, workers: int = 2, state_max_age: float = 15.0) -> None:
         self.capture = LogCapture()
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.crew = Crew(
-            settings=Settings(workers=workers, deadlines=Deadlines(drain=0.1)),
+            settings=Settings(
+                workers=workers, deadlines=Deadlines(drain=0.1), state_max_age=state_max_age
+            ),
             listener=self.listener,
             log=structlog.wrap_logger(None, processors=[self.capture]),
             command=(FAKE, fault),
@@ -56,8 +59,10 @@ class Ship:
 
 
 @asynccontextmanager
-async def aboard(fault: str, *, workers: int = 2) -> AsyncIterator[Ship]:
-    ship = Ship(fault, workers=workers)
+async def aboard(
+    fault: str, *, workers: int = 2, state_max_age: float = 15.0
+) -> AsyncIterator[Ship]:
+    ship = Ship(fault, workers=workers, state_max_age=state_max_age)
     try:
         await ship.crew.start(STATE)
         yield ship
@@ -190,3 +195,38 @@ async def test_a_crew_that_does_not_drain_is_killed() -> None:
         async with asyncio.timeout(20):
             await ship.crew.ended()
         assert {e["signal"] for e in ship.events("worker_ended")} == {"SIGKILL"}
+
+
+async def test_after_a_long_stop_workers_hear_nothing_before_all_is_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(crew_module, "HEARTBEAT_SECONDS", 0.01)
+    asked, known = asyncio.Event(), asyncio.Event()
+
+    async def catch_up() -> None:
+        asked.set()
+        await known.wait()
+
+    async with aboard("none", workers=1, state_max_age=1.0) as ship:
+        ship.crew.catch_up = catch_up
+        [worker] = ship.crew.workers
+        sent: list[Message] = []
+        send = worker.send
+
+        def noted(message: Message) -> None:
+            sent.append(message)
+            send(message)
+
+        monkeypatch.setattr(worker, "send", noted)
+        await ship.until(lambda: Heartbeat() in sent)
+        assert not asked.is_set()
+
+        # What SIGSTOP does to this process.
+        time.sleep(1.1)  # noqa: ASYNC251
+        await asyncio.wait_for(asked.wait(), 20)
+        sent.clear()
+        publish(ship, 2)
+        await ship.until(lambda: worker.applied_revision == 2)
+        assert Heartbeat() not in sent
+        known.set()
+        await ship.until(lambda: Heartbeat() in sent)
