@@ -121,7 +121,7 @@ def test_a_replay_asks_both_sides_again_and_changes_no_figure(
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
-        pytest.param(("report", "copid"), 1, "did you mean copied", id="misspelt route"),
+        pytest.param(("report", "copid"), 2, "did you mean copied", id="misspelt route"),
         pytest.param(("show", "nothing"), 1, "nothing", id="no exemplar"),
         pytest.param(("triage", "copied", "ab", "--note", "x"), 1, "ab", id="no cause"),
         pytest.param(("triage", "copied", "ab"), 1, "ticket or note", id="no word"),
