@@ -52,12 +52,7 @@ def fleet(status: Mapping[str, Any]) -> str:
         (
             each["replica"] + (" (this)" if each["this"] else ""),
             _state(each),
-            f"{each['workers_ready']}/{each['workers']}",
-            each["config"],
-            "current" if each["applied"] >= newest else f"BEHIND: {each['applied']}",
-            _flags(each),
-            each["version"],
-            ", ".join(each["holds"]) or "-",
+            *_told(each, newest),
         )
         for each in status["replicas"]
     ]
@@ -68,9 +63,21 @@ def fleet(status: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _told(replica: Mapping[str, Any], newest: int) -> tuple[str, ...]:
+    return (
+        f"{replica['workers_ready']}/{replica['workers']}",
+        replica["config"],
+        "current" if replica["applied"] >= newest else f"BEHIND: {replica['applied']}",
+        _flags(replica),
+        replica["version"],
+        ", ".join(replica["holds"]) or "-",
+    )
+
+
 def _state(replica: Mapping[str, Any]) -> str:
     if not replica["live"]:
-        return f"gone for {replica['seen_seconds']:.0f} s"
+        # A figway of before does not tell the two apart.
+        return f"{replica.get('state', 'gone')}, last heard {replica['seen_seconds']:.0f} s ago"
     if replica["stale"]:
         return f"STALE {replica['stale']:.0f} s"
     return str(replica["phase"])

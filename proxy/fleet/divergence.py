@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from proxy.fleet.replica import Facts
 
@@ -25,6 +25,13 @@ class Difference:
     kind: str
     # Who has which value, one sentence.
     detail: str
+    # Whether it stands as it was when replicas were last compared, since not all are heard now.
+    last_known: bool = False
+
+    def as_known(self, seconds: float) -> Difference:
+        """The same, as it was known so many seconds ago."""
+        detail = f"{self.detail} (last known {seconds:.0f} s ago)"
+        return replace(self, detail=detail, last_known=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ class Lost:
             for boot, (since, each) in self._since.items()
             if boot not in there and now - since < KEPT_SECONDS
         }
-        return tuple(each for _, each in self._since.values())
+        return tuple(each.aged(now - since) for since, each in self._since.values())
 
     def left(self, boot: str) -> None:
         """It has said so."""

@@ -25,7 +25,8 @@ from flags.shared import (
 )
 from proxy.fleet.acks import AckBook, ReplicaAck
 from proxy.fleet.collecting import ASK_SECONDS, Collector
-from proxy.fleet.divergence import Difference, Watchdog
+from proxy.fleet.comparison import Comparison
+from proxy.fleet.divergence import Difference
 from proxy.fleet.lost import Lost
 from proxy.fleet.replica import Facts, Replica, read, told, told_of
 from proxy.fleet.spread import Reach, Spread
@@ -47,6 +48,8 @@ DISK_AFTER_SECONDS = 0.1
 # What a replica that has joined asks the others to look at.
 REGISTRY = "registry"
 _FAILING = frozenset({"down", "refused", "full", "read_only", "damaged", "loading"})
+# Nobody renews a lease then, or nobody can read it. What is damaged may be anything else.
+_BLIND = _FAILING - {"damaged"}
 
 
 Standing = Callable[[], Awaitable[Collection[tuple[str, Source]]]]
@@ -79,7 +82,7 @@ class Fleet:
         self._facts = facts
         self._standing = standing
         self._keep = keep
-        self._watchdog = Watchdog(diverged_after)
+        self._comparison = Comparison(diverged_after, log)
         self._log = log
         self._book = AckBook()
         self._lost = Lost()
@@ -102,8 +105,9 @@ class Fleet:
         self.configured: tuple[str, ...] = ()
         self.peers: tuple[str, ...] = ()
         self.health = StoreHealth(state="starting")
+        # As the registry was read last, and when that was: `shown` is how they stand now.
         self.replicas: tuple[Replica, ...] = ()
-        self.differences: tuple[Difference, ...] = ()
+        self._read_at = self._started
         # Told of every list of replicas, and of what others ask to be looked at.
         self.on_replicas: Callable[[tuple[Replica, ...]], None] = _nobody
         self.on_nudged: Callable[[str], None] = _nothing
@@ -374,8 +378,8 @@ class Fleet:
         """Read the registry again. Raises SharedStoreError."""
         views = await self._store.replicas(patience)
         found, own = tuple(map(read, views)), self._facts().boot
-        lost = self._lost.among(self.replicas, found, own=own)
-        self.replicas = told_of((*found, *lost))
+        lost = self._lost.among(self._aged(), found, own=own)
+        self.replicas, self._read_at = told_of((*found, *lost)), time.monotonic()
         self._book.forget({view.boot for view in views} | {own})
         self.on_replicas(self.replicas)
 
@@ -392,29 +396,40 @@ class Fleet:
 
     async def look_soon(self) -> None:
         """Read the registry again, if the store answers at once."""
-        if self.health.state not in _FAILING:
-            with contextlib.suppress(SharedStoreError):
-                await self.look(LOOK_PATIENCE)
+        await self._try_to_look(LOOK_PATIENCE)
+
+    async def _try_to_look(self, patience: float) -> bool:
+        if self.health.state in _BLIND:
+            return False
+        try:
+            await self.look(patience)
+        except SharedStoreError:
+            return False
+        return True
 
     async def _look_regularly(self) -> None:
         while not self._background.closed:
             self._register()
-            if self.health.state not in _FAILING:
-                with contextlib.suppress(SharedStoreError):
-                    await self.look()
-                    self._compare()
+            read = await self._try_to_look(ANSWER_SECONDS)
+            newest = max(self._heard, self.health.revision)
+            self._comparison.look(self.shown, newest=newest, read=read)
             await asyncio.sleep(LOOK_SECONDS)
 
-    def _compare(self) -> None:
-        live = [replica.facts for replica in self.replicas if replica.live]
-        newest = max(self._heard, self.health.revision)
-        lasting = self._watchdog.look(live, newest=newest, now=time.monotonic())
-        before, self.differences = self.differences, lasting
-        for each in lasting:
-            if each not in before:
-                self._log.error("fleet_diverged", kind=each.kind, detail=each.detail)
-        if before and not lasting:
-            self._log.info("fleet_agrees", replicas=len(live))
+    @property
+    def shown(self) -> tuple[Replica, ...]:
+        """Every replica as it stands now: this one at first hand, the others as they were heard."""
+        own = self._facts()
+        others = (each for each in self._aged() if each.facts.boot != own.boot)
+        return told_of((Replica(facts=own, live=True, seen_seconds=0.0), *others))
+
+    def _aged(self) -> tuple[Replica, ...]:
+        ago = time.monotonic() - self._read_at
+        return tuple(each.aged(ago) for each in self.replicas)
+
+    @property
+    def differences(self) -> tuple[Difference, ...]:
+        """In what live replicas have differed for too long, as far as they are heard."""
+        return self._comparison.differences
 
     def held_elsewhere(self, scope: str) -> tuple[str, ...]:
         """What holds a scope on other live replicas, as far as they have told: "signal on b"."""

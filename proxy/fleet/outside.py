@@ -376,10 +376,10 @@ class Outside:
         )
 
     def traffic_elsewhere(self) -> dict[str, TrafficView | None]:
-        """What the other live replicas say of their traffic, by name."""
+        """What the other replicas say of their traffic, by name; None: it cannot be told now."""
         return {
-            each.facts.replica: each.facts.traffic
-            for each in (() if self.fleet is None else self.fleet.replicas)
+            each.facts.replica: each.facts.traffic if each.state == "live" else None
+            for each in (() if self.fleet is None else self.fleet.shown)
             if each.live and each.facts.boot != self.boot
         }
 
@@ -393,9 +393,10 @@ class Outside:
         return tuple(
             ReplicaStatus(
                 **{**asdict(each.facts), "traffic": None},
-                live=each.live,
+                live=each.state == "live",
+                state=each.state,
                 this=each.facts.boot == self.boot,
                 seen_seconds=round(each.seen_seconds, 3),
             )
-            for each in (() if self.fleet is None else self.fleet.replicas)
+            for each in (() if self.fleet is None else self.fleet.shown)
         )

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
 from flags.shared import ReplicaView
 from proxy.supervision.traffic import TrafficView
+
+# What a replica said of itself is true for so long: the lease that it takes in the store.
+LEASE_SECONDS = 3.0
+
+# live: heard within its lease; unknown: nobody could ask since its lease was read as lasting;
+# gone: its lease has ended, or it stands in the registry no more.
+Presence = Literal["live", "unknown", "gone"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,11 +50,23 @@ class Facts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replica:
-    """A replica in the registry: live while its lease lasts."""
+    """A replica in the registry. `live` is whether its lease lasted when that was read last."""
 
     facts: Facts
     live: bool
+    # Since it last renewed its lease.
     seen_seconds: float
+
+    @property
+    def state(self) -> Presence:
+        """What can be said of it now."""
+        if not self.live:
+            return "gone"
+        return "live" if self.seen_seconds <= LEASE_SECONDS else "unknown"
+
+    def aged(self, seconds: float) -> Replica:
+        """The same, so many seconds later."""
+        return replace(self, seen_seconds=self.seen_seconds + seconds)
 
 
 _FACTS = TypeAdapter(Facts)

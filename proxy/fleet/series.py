@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
+from typing import get_args
 
 from flags.redis.counts import RedisCounts
 from proxy.fleet.membership import Fleet
 from proxy.fleet.outside import Outside
+from proxy.fleet.replica import Presence
 from proxy.supervision import catalogue
 from proxy.tally import Metric, Series
 
@@ -56,12 +59,17 @@ def _fleet(outside: Outside, fleet: Fleet) -> Iterator[Series]:
     yield _row(catalogue.CONTROL_UNPROVEN, unproven)
     yield _row(catalogue.SHARED_REVISION, fleet.health.revision, "store")
     yield _row(catalogue.SHARED_REVISION, fleet.applied, "workers")
-    live = sum(replica.live for replica in fleet.replicas)
-    yield _row(catalogue.FLEET_REPLICAS, live, "live")
-    yield _row(catalogue.FLEET_REPLICAS, len(fleet.replicas) - live, "gone")
+    yield from replicas(fleet)
     lasting = {difference.kind for difference in fleet.differences}
     for kind in KINDS:
         yield _row(catalogue.FLEET_DIFFERENCES, kind in lasting, kind)
+
+
+def replicas(fleet: Fleet) -> Iterator[Series]:
+    """How many replicas there are, by what can be said of them now."""
+    states = Counter(replica.state for replica in fleet.shown)
+    for state in get_args(Presence):
+        yield _row(catalogue.FLEET_REPLICAS, states[state], state)
 
 
 def _row(metric: Metric, value: float, *labels: str) -> Series:

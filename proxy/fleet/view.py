@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from proxy.fleet.replica import Facts
+from proxy.fleet.replica import Facts, Presence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplicaStatus(Facts):
-    """One replica: what it says of itself, and whether it still does."""
+    """One replica: what it says of itself, and whether it still does.
+
+    Its state is unknown while the store that would tell cannot be asked, and gone once its lease
+    has ended. Of one that is not live, all else is what it said last, `seen_seconds` ago.
+    """
 
     live: bool
+    state: Presence
     # The one that was asked.
     this: bool
     seen_seconds: float

@@ -49,6 +49,14 @@ def test_redis_down_traffic_unchanged_and_a_rollback_asks_every_replica_by_itsel
         assert {ack["state"] for ack in done.json["replicas"]} == {"applied"}
         assert len(done.json["replicas"]) == 3
 
+        # What the store last said of the others is not shown as if it were so now.
+        first = fleet.replicas[1]
+        fleet.wait_until(lambda: live(fleet) == ["replica-1"])
+        rows = {each["replica"]: each for each in first.status()["replicas"]}
+        assert rows["replica-1"]["holds"] == ["all by command"]
+        assert rows["replica-2"]["state"] == rows["replica-3"]["state"] == "unknown"
+        assert first.metric("figway_fleet_replicas", state="unknown") == 2
+
         # It comes back and knows nothing: what the replicas hold is written back to it.
         redis_server.start()
         for replica in fleet.replicas.values():

@@ -14,6 +14,7 @@ def replica(name: str, **said: Any) -> dict[str, Any]:
         "replica": name,
         "boot": name,
         "live": True,
+        "state": "live",
         "this": False,
         "seen_seconds": 0.2,
         "phase": "serving",
@@ -63,14 +64,14 @@ def test_one_that_is_behind_stale_gone_or_rolled_back_is_seen() -> None:
             replica("a", holds=("all by signal",)),
             replica("b", applied=6),
             replica("c", stale=9.0),
-            replica("d", live=False, seen_seconds=42.0, applied=3),
+            replica("d", live=False, state="gone", seen_seconds=42.0, applied=3),
         )
     )
     lines = text.splitlines()
     assert "all by signal" in lines[2]
     assert "BEHIND: 6" in lines[3]
     assert "STALE 9 s" in lines[4]
-    assert "gone for 42 s" in lines[5]
+    assert "gone, last heard 42 s ago" in lines[5]
 
 
 def test_a_store_that_fails_and_what_differs_are_told() -> None:

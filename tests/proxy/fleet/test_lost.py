@@ -22,13 +22,14 @@ def test_one_that_vanished_is_told_as_not_live_for_a_while() -> None:
     assert lost.among((), (A, B), own=OWN) == ()
     assert lost.among((A, B), (), own=OWN) == (replace(B, live=False),)
     now[0] += KEPT_SECONDS - 1
-    assert lost.among((replace(B, live=False),), (A,), own=OWN) == (replace(B, live=False),)
+    later = replace(B, live=False).aged(KEPT_SECONDS - 1)
+    assert lost.among((replace(B, live=False),), (A,), own=OWN) == (later,)
     now[0] += 2
     assert lost.among((A, replace(B, live=False)), (A,), own=OWN) == ()
 
 
 def test_one_that_came_back_or_said_that_it_leaves_is_not_lost() -> None:
-    lost = Lost()
+    lost = Lost(lambda: 100.0)
     assert len(lost.among((A, B, C), (A,), own=OWN)) == 2
     assert lost.among((A,), (A, B), own=OWN) == (replace(C, live=False),)
     lost.left(C.facts.boot)

@@ -12,9 +12,17 @@ import pytest
 
 from flags.latch import Latch, Source
 from flags.scope import ALL
-from flags.shared import AckView, Mark, SharedChange, SharedState, SharedStoreError
-from proxy.fleet import membership
+from flags.shared import (
+    AckView,
+    Mark,
+    SharedChange,
+    SharedState,
+    SharedStoreError,
+    StoreHealth,
+)
+from proxy.fleet import comparison, membership, replica
 from proxy.fleet.acks import AckBook
+from proxy.fleet.series import replicas as replica_series
 from proxy.supervision.audit import Actor
 from proxy.supervision.change import Change, Refusal, Refused
 from tests.proxy.fleet.members import ANN, Member, kept, member, until
@@ -240,6 +248,77 @@ async def test_replicas_that_differ_are_told_of_and_that_they_agree_again(
     assert difference.detail == "revision of routes.yaml: 2 have one, c has two"
     fleet[2].config = "one"
     await until(lambda: not fleet[0].fleet.differences)
+
+
+def shown(one: Member) -> dict[str, str]:
+    return {each.facts.replica: each.state for each in one.fleet.shown}
+
+
+@pytest.fixture
+def short_lease(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (replica, comparison):
+        monkeypatch.setattr(module, "LEASE_SECONDS", 1.0)
+
+
+@pytest.mark.usefixtures("short_lease")
+async def test_without_the_store_others_are_unknown_and_this_one_is_shown_as_it_is(
+    fleet: list[Member], sea: Sea
+) -> None:
+    one = fleet[0]
+    await until(lambda: shown(one) == dict.fromkeys("abc", "live"))
+    sea.fail("Redis is down")
+    await roll_back(one)
+    [own] = [each.facts for each in one.fleet.shown if each.facts.replica == "a"]
+    assert own.holds == ("all by command",)
+    await until(lambda: shown(one) == {"a": "live", "b": "unknown", "c": "unknown"})
+    counted = {series.labels: series.value for series in replica_series(one.fleet)}
+    assert counted == {("live",): 1.0, ("unknown",): 2.0, ("gone",): 0.0}
+    # Who is to confirm is another question: nobody is passed over for being silent.
+    assert all(each.live for each in one.fleet.replicas)
+    sea.heal()
+    await until(lambda: shown(one) == dict.fromkeys("abc", "live"))
+
+
+async def test_a_replica_that_was_never_in_the_registry_shows_itself(
+    loop: asyncio.AbstractEventLoop, tmp_path: Path, sea: Sea
+) -> None:
+    sea.fail("Redis is down")
+    async with member(tmp_path, sea, "a") as one:
+        assert shown(one) == {"a": "live"}
+
+
+@pytest.mark.usefixtures("short_lease")
+async def test_a_difference_is_kept_and_marked_while_nobody_is_heard(
+    fleet: list[Member], sea: Sea
+) -> None:
+    one = fleet[0]
+    fleet[2].config = "two"
+    await until(lambda: one.fleet.differences)
+    [before] = one.fleet.differences
+    assert not before.last_known
+    sea.fail("Redis is down")
+    # Of the two, neither is to be told: it would be of rows that nobody read.
+    one.config = "three"
+    await until(lambda: one.fleet.differences[0].last_known)
+    [marked] = one.fleet.differences
+    assert marked.detail.startswith(f"{before.detail} (last known ")
+    one.config = fleet[2].config = "one"
+    sea.gone.update(each.store.boot for each in fleet[1:])
+    sea.heal()
+    await until(lambda: shown(one) == {"a": "live", "b": "gone", "c": "gone"})
+    await asyncio.sleep(0.2)
+    assert one.fleet.differences, "those who differed were not heard again"
+    sea.gone.clear()
+    await until(lambda: not one.fleet.differences)
+
+
+async def test_what_is_damaged_elsewhere_in_the_store_hides_nobody(
+    fleet: list[Member], sea: Sea
+) -> None:
+    for each in fleet:
+        each.store.tell_health(StoreHealth(state="damaged", detail="nobody can read rollback:x"))
+    sea.gone.add(fleet[2].store.boot)
+    await until(lambda: shown(fleet[0]) == {"a": "live", "b": "live", "c": "gone"})
 
 
 async def test_a_nudge_reaches_the_others(fleet: list[Member]) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import pytest
 
+from flags.redis.settings import RedisSettings
 from flags.shared import ReplicaView
 from proxy.fleet import peers
-from proxy.fleet.replica import Facts, Replica, read, told, told_of
+from proxy.fleet.replica import LEASE_SECONDS, Facts, Replica, read, told, told_of
 
 FACTS = Facts(
     replica="a",
@@ -49,6 +52,15 @@ def test_a_name_is_shown_once_unless_two_live_under_it() -> None:
     assert told_of((other, old, here)) == (here, other)
     assert told_of((late, old)) == (late,)
     assert told_of((twin, here, old)) == (here, twin)
+
+
+def test_what_was_said_is_true_for_as_long_as_the_lease_in_the_store() -> None:
+    [lease] = [each.default for each in fields(RedisSettings) if each.name == "lease"]
+    assert lease == LEASE_SECONDS
+    here = replica("a", "1", live=True, seen=1.0)
+    assert here.aged(LEASE_SECONDS - 1.0).state == "live"
+    assert here.aged(LEASE_SECONDS).state == "unknown"
+    assert replica("a", "1", live=False, seen=1.0).aged(9.0).state == "gone"
 
 
 def test_configured_peers_come_first_and_nobody_twice() -> None:
