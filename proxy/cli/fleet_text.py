@@ -7,6 +7,9 @@ from typing import Any
 
 from proxy.cli.output import bad, table
 
+# A dash under "rollback" would say that none holds there.
+_UNHEARD = ("-", "-", "-", "-", "-", "?")
+
 
 def provider(view: Mapping[str, Any]) -> str:
     """One line on where percentages come from; more where something is wrong with it."""
@@ -52,7 +55,7 @@ def fleet(status: Mapping[str, Any]) -> str:
         (
             each["replica"] + (" (this)" if each["this"] else ""),
             _state(each),
-            *_told(each, newest),
+            *(_told(each, newest) if each["live"] else _UNHEARD),
         )
         for each in status["replicas"]
     ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+import pytest
+
 from proxy.cli import fleet_text
 from proxy.fleet.view import FleetView, ProviderView, ReplicaStatus
 
@@ -72,6 +74,20 @@ def test_one_that_is_behind_stale_gone_or_rolled_back_is_seen() -> None:
     assert "BEHIND: 6" in lines[3]
     assert "STALE 9 s" in lines[4]
     assert "gone, last heard 42 s ago" in lines[5]
+
+
+@pytest.mark.parametrize("state", ["unknown", "gone"])
+def test_one_that_is_not_heard_shows_nothing_as_if_it_were_current(state: str) -> None:
+    silent = replica(
+        "b", live=False, state=state, seen_seconds=22.4, applied=3, flags_age=1.0, holds=("all",)
+    )
+    text = fleet_text.fleet(status(replica("a", this=True, holds=("all by command",)), silent))
+    assert "all by command" in text.splitlines()[2]
+    heard = [f"{state},", "last", "heard", "22", "s", "ago"]
+    assert rows(text)["b"] == ["b", *heard, "-", "-", "-", "-", "-", "?"]
+    # As a figway of before tells it.
+    del silent["state"]
+    assert "gone, last heard 22 s ago" in fleet_text.fleet(status(silent))
 
 
 def test_a_store_that_fails_and_what_differs_are_told() -> None:
