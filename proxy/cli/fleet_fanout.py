@@ -2,7 +2,8 @@
 
 A command asks one figway, which tells the fleet through the shared store. Without the store, and
 without that figway, the command asks every replica that it knows of: peers that are configured,
-that the figway named, or that it kept in its state directory.
+that the figway named, or that it kept in its state directory. While that figway says nothing, a
+rollback is asked of the others as well: made twice it is the same.
 """
 
 from __future__ import annotations
@@ -11,12 +12,16 @@ import argparse
 import http.client
 import json
 import os
+import sys
+import threading
 import time
 import urllib.parse
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable
+from concurrent import futures
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from proxy.cli import client
 from proxy.cli.output import Failure
@@ -25,77 +30,166 @@ from proxy.fleet.spread import PROVEN
 # A fleet is asked at once, so that one dead machine does not hold up the others.
 _AT_ONCE = 32
 # Beyond the wait for acks: connecting, and a store that is asked in vain.
-_GRACE_SECONDS = 5.0
+GRACE_SECONDS = 5.0
+# How long the first replica may say nothing before the others are asked as well.
+HEDGE_SECONDS = 1.0
 # A machine that is silent in the store is most likely dead.
 UNHEARD_SECONDS = 3.0
 # How long one that the store does not know by its address may take to say that it hears the store.
 UNKNOWN_SECONDS = 1.0
 
 
-def change(args: argparse.Namespace, path: str, body: dict[str, object]) -> Any:
+class _Call(NamedTuple):
+    """What is asked for, of whom first, and since when."""
+
+    args: argparse.Namespace
+    path: str
+    body: dict[str, object]
+    # A reading of `time.perf_counter`.
+    began: float
+
+    @property
+    def first(self) -> str:
+        return _address(self.args)
+
+    @property
+    def patience(self) -> float:
+        return float(self.args.wait) + GRACE_SECONDS
+
+    def say(self, text: str) -> None:
+        """Tell a person what goes on; stdout is for the result."""
+        print(f"figway {self.args.command}: {text}", file=sys.stderr, flush=True)
+
+
+def change(
+    args: argparse.Namespace,
+    path: str,
+    body: dict[str, object],
+    *,
+    hedged: bool = False,
+    began: float | None = None,
+) -> Any:
     """Ask for a change; the answer, with one entry in `replicas` for each that was asked.
 
-    Raises Failure when it is refused, or when nobody can be asked.
+    With `hedged` the others are asked as well while the first says nothing: for what may be made
+    twice, and where only some hear of it. `began` is when the command did, by
+    `time.perf_counter`. Raises Failure when it is refused, or when nobody can be asked.
     """
+    call = _Call(args, path, body, time.perf_counter() if began is None else began)
+    others = _Others(call)
+    first = _begin(partial(_first, call))
+    if _is_silent(call, first) and (known := set(_known(args, ())) - others.asked):
+        # What was looked at on one replica is a condition to that one alone.
+        if hedged and args.if_revision is None:
+            call.say(f"{_not_yet(call, HEDGE_SECONDS)}; asking the others as well")
+            others.since = call.began
+            others.ask(sorted(known))
+            others.hear(first)
+            _tell_meanwhile(call, first, others)
+        else:
+            call.say(
+                f"{_not_yet(call, HEDGE_SECONDS)};"
+                f" the others are asked after {call.patience:g} s without an answer"
+            )
+    said = _awaited(call, first, others)
+    if isinstance(said, Failure):
+        return _without_the_first(call, said, others)
+    return _with_the_others(call, said, others)
+
+
+def _first(call: _Call) -> Any:
+    """What the one that is asked first says: its answer, or a Failure."""
+    seen = call.args.if_revision
     try:
         # One that hangs is to be passed over while there is still somebody to be saved.
-        patience = float(args.wait) + _GRACE_SECONDS
-        said = client.ask(args, "POST", path, body, seen=args.if_revision, timeout=patience)
-        answer = _whole(said)
-    except client.Unreachable as failure:
-        known = _known(args, ())
-        if not known:
-            raise
-        return _without_the_first(args, path, body, known, failure)
-    asked, peers = {_address(args)}, answer["fleet"]["peers"]
+        said = client.ask(call.args, "POST", call.path, call.body, seen=seen, timeout=call.patience)
+    except Failure as failure:
+        return failure
+    return _whole(said)
+
+
+def _is_silent(call: _Call, first: Future[Any]) -> bool:
+    left = call.began + HEDGE_SECONDS - time.perf_counter()
+    return not futures.wait([first], timeout=max(left, 0.0)).done
+
+
+def _not_yet(call: _Call, seconds: float) -> str:
+    return f"{call.first} has not answered after {seconds:.3g} s"
+
+
+def _tell_meanwhile(call: _Call, first: Future[Any], others: _Others) -> None:
+    """Say who is safe while the first is still waited for: an incident goes on."""
+    words = [word for each in others.answered.values() for word in each["replicas"]]
+    safe = sorted({word["replica"] for word in words if word["state"] == "applied"})
+    if safe and not first.done():
+        left = call.began + call.patience - time.perf_counter()
+        call.say(f"{', '.join(safe)} confirmed; waiting up to {left:.0f} s for {call.first}")
+
+
+def _awaited(call: _Call, first: Future[Any], others: _Others) -> Any:
+    """The answer of the first, or a Failure; nobody waits long for one that left the store."""
+    patience = None
+    if call.first in others.left:
+        patience = max(call.began + UNHEARD_SECONDS - time.perf_counter(), 0.0)
+    try:
+        return first.result(patience)
+    except TimeoutError:
+        failure = client.Unreachable(2, _not_yet(call, time.perf_counter() - call.began))
+        failure.hangs = True
+        return failure
+
+
+def _with_the_others(call: _Call, answer: dict[str, Any], others: _Others) -> Any:
+    asked, peers = {call.first}, answer["fleet"]["peers"]
     match answer["fleet"]["state"]:
         case "unreachable":
-            known = _known(args, peers)
+            known = _known(call.args, peers)
         case "alone" | "apart":
             # There is no store, so what is named is all that there is.
             known = _named(peers)
-            if not set(known) - asked:
+            if not set(known) - asked and not others.answered:
                 return answer
         case "shared":
             unknown = (peer for peer in _named(answer["fleet"].get("unknown", ())))
             unheard = [*peers, *_deaf(peer for peer in unknown if peer not in {*asked, *peers})]
-            return _with_the_unheard(args, path, body, answer, unheard) if unheard else answer
+            unheard = [peer for peer in unheard if peer not in others.answered]
+            there = {**others.answered, **_answers_of_the_unheard(call, unheard)}
+            return _joined(answer, there) if there else answer
         case _:
             return answer
-    own = _in_its_own_words(answer, _address(args), answer["applied_ms"])
-    return _joined(own, _ask_all(args, path, body, known, asked))
+    others.ask(known)
+    others.hear()
+    named = {*known, *(peer for each in others.answered.values() for peer in _peers(each))}
+    own = _in_its_own_words(answer, call.first, answer["applied_ms"])
+    # Whom the first need not have been asked of, and who did not answer, is no replica of today.
+    told = {p: each for p, each in others.there.items() if p in named or p in others.answered}
+    return _joined(own, told)
 
 
-def _without_the_first(
-    args: argparse.Namespace,
-    path: str,
-    body: dict[str, object],
-    known: tuple[str, ...],
-    failure: Failure,
-) -> Any:
-    asked = {_address(args)}
-    answers = _ask_all(args, path, body, known, asked)
-    whole = next((each for each in answers.values() if isinstance(each, dict)), None)
+def _without_the_first(call: _Call, failure: Failure, others: _Others) -> Any:
+    if isinstance(failure, client.Unreachable):
+        others.since = call.began
+        others.ask(_known(call.args, ()))
+    others.hear()
+    whole = next(iter(others.answered.values()), None)
     if whole is None:
         raise failure
     nothing = {"changed": False, "still_held": [], "warnings": []}
-    first = {**whole, **nothing, "replicas": [_silent(_address(args), failure)]}
-    return _joined(first, answers)
+    silent = _silent(call.first, failure)
+    joined = _joined({**whole, **nothing, "replicas": [silent]}, others.there)
+    gone = [word for word in joined["replicas"] if word["state"] == "gone"]
+    if others.left == {call.first} and len(gone) == 1:
+        # The same replica, by its name: it left the store, and its address is not free.
+        joined["replicas"].remove(gone[0])
+    return joined
 
 
-def _with_the_unheard(
-    args: argparse.Namespace,
-    path: str,
-    body: dict[str, object],
-    answer: dict[str, Any],
-    unheard: list[str],
-) -> Any:
+def _answers_of_the_unheard(call: _Call, unheard: list[str]) -> dict[str, Any]:
     """Ask those who are silent in the store: whoever answers serves clients all the same."""
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        found = pool.map(lambda peer: _ask(args, path, body, peer, UNHEARD_SECONDS), unheard)
+        found = pool.map(lambda peer: _ask(call, peer, UNHEARD_SECONDS), unheard)
         answers = dict(zip(unheard, found, strict=True))
-    there = {peer: each for peer, each in answers.items() if not _is_dead(each)}
-    return _joined(answer, there)
+    return {peer: each for peer, each in answers.items() if not _is_dead(each)}
 
 
 def _deaf(peers: Iterable[str]) -> list[str]:
@@ -126,49 +220,91 @@ def _is_dead(answer: object) -> bool:
     return isinstance(answer, client.Unreachable) and not answer.hangs
 
 
-def _ask_all(
-    args: argparse.Namespace,
-    path: str,
-    body: dict[str, object],
-    known: Iterable[str],
-    asked: set[str],
-) -> dict[str, Any]:
-    """The answer of every peer, by address; a Failure where there was none."""
-    answers: dict[str, Any] = {}
-    todo = list(known)
-    while todo:
-        batch = [peer for peer in dict.fromkeys(todo) if peer not in asked]
-        asked.update(batch)
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            found = pool.map(lambda peer: _ask(args, path, body, peer), batch)
-            answers |= dict(zip(batch, found, strict=True))
-        # A peer may know of others.
-        todo = [
-            peer
-            for each in batch
-            if isinstance(answers[each], dict)
-            for peer in answers[each]["fleet"]["peers"]
-            if peer not in asked
-        ]
-    return answers
+class _Others:
+    """The peers that are asked, each once and all at the same time, and what they answered."""
+
+    def __init__(self, call: _Call) -> None:
+        self._call = call
+        self._pending: dict[Future[Any], str] = {}
+        self.asked = {call.first}
+        # Where milliseconds are counted from; None: from when each is asked.
+        self.since: float | None = None
+        # By address; a Failure where there was no answer.
+        self.answers: dict[str, Any] = {}
+
+    @property
+    def answered(self) -> dict[str, Any]:
+        """The answers that are no Failure."""
+        return {peer: each for peer, each in self.answers.items() if isinstance(each, dict)}
+
+    @property
+    def left(self) -> set[str]:
+        """Where replicas listen whose lease has ended, by the word of one whose store works."""
+        shared = (e for e in self.answered.values() if e["fleet"]["state"] == "shared")
+        return {peer for each in shared for peer in _peers(each)}
+
+    @property
+    def there(self) -> dict[str, Any]:
+        """What all said but those that are gone."""
+        return {peer: e for peer, e in self.answers.items() if not self.is_gone(peer, e)}
+
+    def is_gone(self, peer: str, answer: object) -> bool:
+        """Whether the store and the machine itself agree that nobody is there."""
+        return peer in self.left and _is_dead(answer)
+
+    def ask(self, peers: Iterable[str]) -> None:
+        """Begin to ask whoever was not asked yet."""
+        for peer in peers:
+            if peer not in self.asked:
+                self.asked.add(peer)
+                asking = partial(_ask, self._call, peer, self._call.patience, self.since)
+                self._pending[_begin(asking)] = peer
+
+    def hear(self, meanwhile: Future[Any] | None = None) -> None:
+        """Wait until all have answered, or `meanwhile` is there."""
+        until = set() if meanwhile is None else {meanwhile}
+        while self._pending and not (meanwhile and meanwhile.done()):
+            ended = futures.wait({*self._pending, *until}, return_when=FIRST_COMPLETED).done
+            for each in ended - until:
+                peer = self._pending.pop(each)
+                self.answers[peer] = each.result()
+                # A peer may know of others.
+                if peer in self.answered:
+                    self.ask(_peers(self.answers[peer]))
 
 
-def _ask(
-    args: argparse.Namespace,
-    path: str,
-    body: dict[str, object],
-    peer: str,
-    timeout: float = 0.0,
-) -> Any:
-    there = argparse.Namespace(**{**vars(args), "admin": peer})
-    began = time.perf_counter()
+def _begin(work: Callable[[], Any]) -> Future[Any]:
+    """Do it in a thread that holds up nobody at the end, unlike one of a pool."""
+    future: Future[Any] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - whoever waits for it raises it
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return future
+
+
+def _ask(call: _Call, peer: str, patience: float, since: float | None = None) -> Any:
+    """The answer of a peer, or a Failure. Milliseconds count from `since`, else from here."""
+    there = argparse.Namespace(**{**vars(call.args), "admin": peer})
+    now = time.perf_counter()
+    began = now if since is None else since
     try:
-        patience = timeout or float(args.wait) + _GRACE_SECONDS
-        answer = client.ask(there, "POST", path, body, timeout=patience)
+        answer = _whole(client.ask(there, "POST", call.path, call.body, timeout=patience))
     except Failure as failure:
         return failure
+    before_ms = (now - began) * 1000
     asked_ms = round((time.perf_counter() - began) * 1000, 3)
-    return {**_in_its_own_words(_whole(answer), peer, asked_ms), "asked_ms": asked_ms}
+    words = [{**word, "ms": round(word["ms"] + before_ms, 3)} for word in answer["replicas"]]
+    own = _in_its_own_words({**answer, "replicas": words}, peer, asked_ms)
+    return {**own, "asked_ms": asked_ms}
+
+
+def _peers(answer: dict[str, Any]) -> list[str]:
+    return list(answer["fleet"]["peers"])
 
 
 def _in_its_own_words(answer: dict[str, Any], where: str, ms: float) -> dict[str, Any]:

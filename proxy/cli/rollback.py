@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
@@ -63,10 +64,11 @@ def run(args: argparse.Namespace) -> int:
     """Roll back; exit 0 once all workers confirmed, 1 if not, 2 if figway cannot be reached."""
     if args.plan:
         return _tell_plan(args)
+    began = time.perf_counter()
     if args.scope == ALL:
         _foretell(args)
     body = scope.body(args, scope=args.scope)
-    answer = fleet_fanout.change(args, "/api/v1/rollback", body)
+    answer = fleet_fanout.change(args, "/api/v1/rollback", body, hedged=True, began=began)
     return scope.tell(answer, f"rolled back {args.scope}", as_json=args.json)
 
 

@@ -6,7 +6,8 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -38,6 +39,11 @@ class Replica:
     held: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     changed: bool = True
+    # Others that left the store while it waited for them.
+    gone: list[str] = field(default_factory=list)
+    # It answers once this is set, and sets the other when it is asked.
+    answers: threading.Event | None = None
+    heard: threading.Event = field(default_factory=threading.Event)
     asked: list[dict[str, Any]] = field(default_factory=list)
 
     def __enter__(self) -> Self:
@@ -54,6 +60,9 @@ class Replica:
                     {"path": self.path, "token": self.headers["Authorization"]}
                     | json.loads(self.rfile.read(length))
                 )
+                replica.heard.set()
+                if replica.answers is not None:
+                    assert replica.answers.wait(30)
                 self._answer(replica.status, replica.answer())
 
             def _answer(self, status: int, value: object) -> None:
@@ -82,6 +91,7 @@ class Replica:
             return {"detail": "there is no route of that name"}
         own = "applied" if self.confirmed else "unconfirmed"
         words = [(self.name, own), *((name, "applied") for name in self.others)]
+        words += ((name, "gone") for name in self.gone)
         return {
             "revision": 1,
             "applied_ms": 1.0,
@@ -125,6 +135,13 @@ def roll_back(admin: str, *words: str) -> int:
 
 def words(text: str) -> dict[str, str]:
     return {each["replica"]: each["state"] for each in json.loads(text)["replicas"]}
+
+
+@contextmanager
+def mute() -> Iterator[str]:
+    """The address of one that takes connections and never answers, as a frozen figway does."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
 def dead() -> str:
@@ -285,7 +302,7 @@ def test_a_figway_that_hangs_is_passed_over(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(fleet_fanout, "_GRACE_SECONDS", 0.2)
+    monkeypatch.setattr(fleet_fanout, "GRACE_SECONDS", 0.2)
     other = start("b")
     monkeypatch.setenv("FIGWAY_PEERS", other.url)
     # It takes connections, and never answers.
@@ -378,3 +395,100 @@ def test_a_peer_that_the_store_never_saw_is_asked_unless_it_hears_the_store(
     cut_off.confirmed = False
     assert roll_back(first.url) == 1
     assert "c: NOT confirmed" in capsys.readouterr().out
+
+
+def test_while_the_first_says_nothing_the_others_are_rolled_back_at_once(
+    start: Callable[..., Replica],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    other = start("b")
+    monkeypatch.setenv("FIGWAY_PEERS", other.url)
+    with ThreadPoolExecutor() as pool, socket.create_server(("127.0.0.1", 0)) as frozen:
+        here = f"http://127.0.0.1:{frozen.getsockname()[1]}"
+        done = pool.submit(roll_back, here, "--json", "--wait")
+        asking, _ = frozen.accept()
+        with asking:
+            assert other.heard.wait(30)
+            assert not done.done(), "it is still waited for"
+        assert done.result(30) == 1
+    told = capsys.readouterr()
+    assert f"{here} has not answered after 1 s; asking the others as well" in told.err
+    assert words(told.out) == {here: "unreachable", "b": "applied"}
+    [late] = [each["ms"] for each in json.loads(told.out)["replicas"] if each["replica"] == "b"]
+    assert late >= 1000, "from the start of the command"
+
+
+def test_a_first_that_answers_a_moment_later_counts_as_if_nobody_else_had_been_asked(
+    start: Callable[..., Replica], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    other = start("b", state="shared", others=["a"])
+    first = start("a", state="shared", others=["b"], answers=other.heard)
+    hung = start("c", answers=threading.Event())
+    kept = {"peers": [other.url, dead(), hung.url]}
+    (tmp_path / "peers.json").write_text(json.dumps(kept))
+    try:
+        assert roll_back(first.url, "--json") == 0
+    finally:
+        assert hung.answers is not None
+        hung.answers.set()
+    assert words(capsys.readouterr().out) == dict.fromkeys("ab", "applied")
+    assert (len(first.asked), len(other.asked)) == (1, 1)
+
+
+def test_a_first_without_a_store_that_answers_a_moment_later_is_one_of_all(
+    start: Callable[..., Replica], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    other, named = start("b", state="apart"), start("c", state="apart")
+    first = start("a", state="apart", peers=[named.url], answers=other.heard)
+    # One of these was a replica once.
+    (tmp_path / "peers.json").write_text(json.dumps({"peers": [other.url, dead()]}))
+    assert roll_back(first.url, "--json") == 0
+    assert words(capsys.readouterr().out) == dict.fromkeys("abc", "applied")
+
+
+def test_a_first_that_refuses_when_others_have_rolled_back_is_named_beside_them(
+    start: Callable[..., Replica],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    other = start("b")
+    first = start("a", status=404, answers=other.heard)
+    monkeypatch.setenv("FIGWAY_PEERS", other.url)
+    assert roll_back(first.url, "--json") == 1
+    assert words(capsys.readouterr().out) == {first.url: "refused", "b": "applied"}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(["resume"], id="a resume"),
+        pytest.param(["rollback", "--if-revision", "7"], id="a rollback on a condition"),
+    ],
+)
+def test_what_may_move_traffic_or_be_refused_is_asked_of_one_after_the_other(
+    start: Callable[..., Replica],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    command: list[str],
+) -> None:
+    monkeypatch.setattr(fleet_fanout, "HEDGE_SECONDS", 0.0)
+    other = start("b", proven=True)
+    monkeypatch.setenv("FIGWAY_PEERS", other.url)
+    first = start("a", state="shared")
+    scope = ["--route", "a", "--reason", "over", "--admin", first.url]
+    assert main([*command, *scope]) == 0
+    assert other.asked == []
+    assert "the others are asked after 10 s without an answer" in capsys.readouterr().err
+
+
+def test_a_first_that_hangs_and_has_left_the_store_is_not_waited_for_and_listed_once(
+    start: Callable[..., Replica],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with mute() as here:
+        other = start("b", state="shared", peers=[here], gone=["a"])
+        monkeypatch.setenv("FIGWAY_PEERS", other.url)
+        assert roll_back(here, "--json", "--wait") == 1
+    assert words(capsys.readouterr().out) == {here: "unreachable", "b": "applied"}

@@ -1,0 +1,40 @@
+"""The replica that a command asks first is frozen or dead: the others roll back all the same."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from tests.journeys.conftest import Shop
+from tests.journeys.fleet import Fleet
+from tests.rigs.redis_server import RedisServer
+
+
+@pytest.fixture
+def fleet(shop: Shop, redis_server: RedisServer) -> Iterator[Fleet]:
+    with Fleet(shop, redis_server) as started:
+        started.wait_until(lambda: live(started, 1) == 3)
+        started.wait_until((started.folder(1) / "state" / "peers.json").exists)
+        yield started
+
+
+def live(fleet: Fleet, number: int) -> int:
+    """How many live replicas one of them knows."""
+    return sum(each["live"] for each in fleet.replicas[number].status()["replicas"])
+
+
+def test_a_frozen_replica_that_is_asked_first_keeps_nobody_from_rolling_back(fleet: Fleet) -> None:
+    frozen = fleet.replicas[1].process.pid
+    os.kill(frozen, signal.SIGSTOP)
+    try:
+        done = fleet.run("rollback", "--all", "--reason", "INC-42", "--wait", "10")
+        assert fleet.sides() == {1: "new", 2: "legacy", 3: "legacy"}
+    finally:
+        os.kill(frozen, signal.SIGCONT)
+    assert done.code == 1, done
+    assert f"{fleet.admin_url(1)} has not answered after 1 s" in done.err
+    assert f"NOT confirmed by {fleet.admin_url(1)}" in done.out
+    fleet.wait_for_sides("legacy")
