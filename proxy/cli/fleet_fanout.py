@@ -175,6 +175,9 @@ def _without_the_first(call: _Call, failure: Failure, others: _Others) -> Any:
     if whole is None:
         raise failure
     nothing = {"changed": False, "still_held": [], "warnings": []}
+    if others.is_gone(call.first, failure):
+        call.say(f"{failure}; it is gone, by the word of the others")
+        return _joined({**whole, **nothing, "replicas": []}, others.there)
     silent = _silent(call.first, failure)
     joined = _joined({**whole, **nothing, "replicas": [silent]}, others.there)
     gone = [word for word in joined["replicas"] if word["state"] == "gone"]

@@ -38,3 +38,14 @@ def test_a_frozen_replica_that_is_asked_first_keeps_nobody_from_rolling_back(fle
     assert f"{fleet.admin_url(1)} has not answered after 1 s" in done.err
     assert f"NOT confirmed by {fleet.admin_url(1)}" in done.out
     fleet.wait_for_sides("legacy")
+
+
+def test_a_dead_replica_that_is_asked_first_counts_as_gone(fleet: Fleet) -> None:
+    fleet.replicas[1].process.kill()
+    for _ in range(2):
+        done = fleet.run("rollback", "--all", "--reason", "INC-42", "--wait", "10", "--json")
+        assert done.code == 0, done
+        said = {each["replica"]: each["state"] for each in done.json["replicas"]}
+        assert said.pop("replica-1", "gone") == "gone"
+        assert said == {"replica-2": "applied", "replica-3": "applied"}
+        assert f"cannot reach figway at {fleet.admin_url(1)}" in done.err

@@ -492,3 +492,19 @@ def test_a_first_that_hangs_and_has_left_the_store_is_not_waited_for_and_listed_
         monkeypatch.setenv("FIGWAY_PEERS", other.url)
         assert roll_back(here, "--json", "--wait") == 1
     assert words(capsys.readouterr().out) == {here: "unreachable", "b": "applied"}
+
+
+def test_a_first_that_is_dead_and_has_left_the_store_is_gone(
+    start: Callable[..., Replica],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    here, also = dead(), dead()
+    other = start("b", state="shared", peers=[here, also], gone=["a"])
+    monkeypatch.setenv("FIGWAY_PEERS", f"{other.url},{also}")
+    assert roll_back(here, "--json") == 0
+    told = capsys.readouterr()
+    assert words(told.out) == {"a": "gone", "b": "applied"}
+    assert f"cannot reach figway at {here}" in told.err
+    other.peers = [also]
+    assert roll_back(here, "--json") == 1, "the store has not lost it"
