@@ -37,6 +37,7 @@ def live(fleet: Fleet) -> list[str]:
 def test_redis_down_traffic_unchanged_and_a_rollback_asks_every_replica_by_itself(
     fleet: Fleet, redis_server: RedisServer
 ) -> None:
+    fleet.wait_until(lambda: len(live(fleet)) == 3)
     with fleet.visitors() as crowd:
         redis_server.kill()
         for replica in fleet.replicas.values():
