@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from flags.scope import as_option
 from proxy.cli import fleet_fanout, scope
-from proxy.cli.output import REFUSED, Help
+from proxy.cli.output import REFUSED, Help, bad, inert
 
 Parsers = Any  # argparse's own type for it is private
 
@@ -38,7 +39,29 @@ def run(args: argparse.Namespace) -> int:
     body = scope.body(args, scope=args.scope, force=args.force)
     answer = fleet_fanout.change(args, "/api/v1/resume", body)
     done = f"resumed {args.scope}" if answer["changed"] else f"{args.scope} was not rolled back"
-    if answer["still_held"]:
-        done = f"{args.scope} is still rolled back"
-    code = scope.tell(answer, done, as_json=args.json)
-    return REFUSED if answer["still_held"] else code
+    held = answer["still_held"]
+    if not held:
+        return scope.tell(answer, done, as_json=args.json)
+    if not args.json:
+        print(bad(f"NOT resumed: still held by {inert(', '.join(held))}"))
+        # What holds here is listed below, with how it ends.
+        for each in held:
+            source, on, replica = each.partition(" on ")
+            if on:
+                print(f"  on {inert(f'{replica}: {_mend(source, args.scope)}')}")
+    ended = "what else held it has ended" if answer["changed"] else "nothing else held it"
+    scope.tell(answer, f"{args.scope} is still rolled back, {ended}", as_json=args.json)
+    return REFUSED
+
+
+def _mend(held: str, asked: str) -> str:
+    """How that ends what still holds on another replica: "sentinel", "flag of all"."""
+    source, _, wider = held.partition(" of ")
+    again = f"figway resume {as_option(wider or asked)}"
+    match source:
+        case "sentinel":
+            return f"remove the sentinel file, which `figway status` names there, then {again}"
+        case "flag":
+            return "turn the flag off where it was set, which `figway status` names there"
+        case _:
+            return again

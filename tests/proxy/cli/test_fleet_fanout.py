@@ -365,7 +365,9 @@ def test_what_still_holds_on_a_peer_is_told_and_the_exit_code_says_so(
     command = ["resume", "--all", "--reason", "over", "--admin", first.url]
     assert main(command) == 1
     out = capsys.readouterr().out
-    assert out.startswith("all is still rolled back")
+    assert out.startswith(
+        "NOT resumed: still held by sentinel on b\n  on b: remove the sentinel file"
+    )
     assert "warning: b: it could not be kept on disk" in out
     other.held = []
     assert main(command) == 0
@@ -508,3 +510,23 @@ def test_a_first_that_is_dead_and_has_left_the_store_is_gone(
     assert f"cannot reach figway at {here}" in told.err
     other.peers = [also]
     assert roll_back(here, "--json") == 1, "the store has not lost it"
+
+
+@pytest.mark.parametrize(
+    ("held", "mend"),
+    [
+        ("sentinel on c", "remove the sentinel file, which `figway status` names there, then"),
+        ("flag of all on c", "turn the flag off where it was set"),
+        ("signal of group:g on c", "figway resume --group g\n"),
+        ("command on c", "figway resume --route a\n"),
+    ],
+)
+def test_a_resume_names_what_still_holds_on_another_replica_and_what_ends_it(
+    start: Callable[..., Replica], capsys: pytest.CaptureFixture[str], held: str, mend: str
+) -> None:
+    first = start("a", state="shared", others=["b", "c"], held=["flag", held])
+    assert main(["resume", "--route", "a", "--reason", "over", "--admin", first.url]) == 1
+    told = capsys.readouterr().out.splitlines(keepends=True)
+    assert told[0] == f"NOT resumed: still held by flag, {held}\n"
+    assert told[1].startswith(f"  on c: {mend}")
+    assert told[2].startswith("route:a is still rolled back, what else held it has ended: 3 repl")
