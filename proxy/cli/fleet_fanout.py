@@ -25,12 +25,11 @@ from typing import Any, NamedTuple
 
 from proxy.cli import client
 from proxy.cli.output import Failure
+from proxy.cli.scope import GRACE_SECONDS
 from proxy.fleet.spread import PROVEN
 
 # A fleet is asked at once, so that one dead machine does not hold up the others.
 _AT_ONCE = 32
-# Beyond the wait for acks: connecting, and a store that is asked in vain.
-GRACE_SECONDS = 5.0
 # How long the first replica may say nothing before the others are asked as well.
 HEDGE_SECONDS = 1.0
 # A machine that is silent in the store is most likely dead.

@@ -12,6 +12,8 @@ from proxy.cli.output import OK, REFUSED, bad, good, inert, many, print_json
 
 WAIT_SECONDS = 5.0
 MAX_WAIT_SECONDS = 60.0
+# Beyond the wait for acks: connecting, and a store that is asked in vain.
+GRACE_SECONDS = 5.0
 
 
 class Needed(NamedTuple):
@@ -31,14 +33,23 @@ def add_options(parser: argparse.ArgumentParser) -> Needed:
     scope.add_argument(
         "--route", type=lambda name: f"route:{name}", dest="scope", metavar="R", help="one route"
     )
-    reason = add_reason(parser)
+    reason = add_reason(
+        parser,
+        more="; not how long the command may take: a replica that does not answer at all is given"
+        f" up {GRACE_SECONDS:g} s after that",
+    )
     add_seen(parser)
     client.add_options(parser)
     return Needed(scope, reason)
 
 
-def add_reason(parser: argparse.ArgumentParser, *, required: bool = True) -> argparse.Action:
-    """Add what every change takes: a reason for the audit, how long to wait, JSON."""
+def add_reason(
+    parser: argparse.ArgumentParser, *, required: bool = True, more: str = ""
+) -> argparse.Action:
+    """Add what every change takes: a reason for the audit, how long to wait, JSON.
+
+    `more` is what else there is to say of the wait.
+    """
     reason = parser.add_argument(
         "--reason", required=required, default="none given", help="why, for the audit"
     )
@@ -50,7 +61,7 @@ def add_reason(parser: argparse.ArgumentParser, *, required: bool = True) -> arg
         default=WAIT_SECONDS,
         metavar="SECONDS",
         help="how long every worker may take to confirm (the command always waits:"
-        f" {WAIT_SECONDS:g} by default, {MAX_WAIT_SECONDS:g} with a bare --wait)",
+        f" {WAIT_SECONDS:g} by default, {MAX_WAIT_SECONDS:g} with a bare --wait){more}",
     )
     parser.add_argument("--ticket", default="", help="the ticket it belongs to, for the audit")
     parser.add_argument("--json", action="store_true", help="print JSON")

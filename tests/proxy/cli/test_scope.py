@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.cli import scope
+from proxy.cli import fleet_fanout, scope
+from proxy.cli.main import main
 
 
 def test_a_replica_that_is_gone_is_not_counted_among_those_that_confirmed(
@@ -27,3 +28,13 @@ def test_a_replica_that_is_gone_is_not_counted_among_those_that_confirmed(
         "  a: 2.0 ms",
         "  b: is gone",
     ]
+
+
+@pytest.mark.parametrize("command", ["rollback", "resume"])
+def test_help_says_how_long_beyond_the_wait_a_command_may_take(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    assert f"is given up {fleet_fanout.GRACE_SECONDS:g} s after that" in told
