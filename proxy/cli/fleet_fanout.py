@@ -366,6 +366,12 @@ def _key(word: dict[str, Any]) -> str:
     return str(word["boot"] or word["replica"])
 
 
+def elsewhere(args: argparse.Namespace) -> tuple[str, ...]:
+    """Who else can be asked: the peers that are known without asking anybody."""
+    first = _address(args)
+    return tuple(peer for peer in _known(args, ()) if peer != first)
+
+
 def _known(args: argparse.Namespace, told: Iterable[str]) -> tuple[str, ...]:
     """Every peer there is to ask, each once."""
     return _named((*told, *_kept(client.state_directory(args))))

@@ -6,8 +6,8 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
-from proxy.cli import client, fleet_text
-from proxy.cli.output import OK, Help, bad, bold, good, inert, print_json, table
+from proxy.cli import client, fleet_fanout, fleet_text
+from proxy.cli.output import OK, Failure, Help, bad, bold, good, inert, print_json, table
 
 Parsers = Any  # argparse's own type for it is private
 
@@ -30,7 +30,7 @@ def add_parser(subparsers: Parsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the status; exit 0 if figway could be asked."""
-    status = client.ask(args, "GET", "/api/v1/status")
+    status = _ask(args)
     if args.json:
         print_json(status)
         return OK
@@ -88,6 +88,16 @@ def run(args: argparse.Namespace) -> int:
         ]
         print(table(("upstream", "endpoint", "health", "last error"), health))
     return OK
+
+
+def _ask(args: argparse.Namespace) -> Any:
+    try:
+        return client.ask(args, "GET", "/api/v1/status")
+    except client.Unreachable as failure:
+        others = fleet_fanout.elsewhere(args)
+        if not others:
+            raise
+        raise Failure(failure.code, f"{failure}: {inert(', '.join(others))}") from None
 
 
 def _observer(view: Mapping[str, Any]) -> str:

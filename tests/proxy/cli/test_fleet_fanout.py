@@ -530,3 +530,17 @@ def test_a_resume_names_what_still_holds_on_another_replica_and_what_ends_it(
     assert told[0] == f"NOT resumed: still held by flag, {held}\n"
     assert told[1].startswith(f"  on c: {mend}")
     assert told[2].startswith("route:a is still rolled back, what else held it has ended: 3 repl")
+
+
+def test_a_status_that_cannot_be_had_names_who_else_can_be_asked(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    here, other = dead(), "http://proxy-3:9900"
+    command = ["status", "--admin", here]
+    assert main(command) == 2
+    assert capsys.readouterr().err.endswith("--admin or FIGWAY_ADMIN name another address\n")
+    monkeypatch.setenv("FIGWAY_PEERS", f"proxy-2:9900,{here}")
+    (tmp_path / "peers.json").write_text(json.dumps({"peers": [here, other]}))
+    assert main(command) == 2
+    named = f"name another address: http://proxy-2:9900, {other}\n"
+    assert capsys.readouterr().err.endswith(named)
