@@ -252,7 +252,10 @@ class _Others:
 
     def is_gone(self, peer: str, answer: object) -> bool:
         """Whether the store and the machine itself agree that nobody is there."""
-        return peer in self.left and _is_dead(answer)
+        # A replica that ended long ago is forgotten, and its address is one that nobody has.
+        shared = (e for e in self.answered.values() if e["fleet"]["state"] == "shared")
+        unknown = {u for each in shared for u in each["fleet"].get("unknown", ())}
+        return _is_dead(answer) and peer in self.left | unknown
 
     def ask(self, peers: Iterable[str]) -> None:
         """Begin to ask whoever was not asked yet."""

@@ -16,7 +16,8 @@ from tests.rigs.redis_server import RedisServer
 @pytest.fixture
 def fleet(shop: Shop, redis_server: RedisServer) -> Iterator[Fleet]:
     with Fleet(shop, redis_server) as started:
-        started.wait_until(lambda: live(started, 1) == 3)
+        # Each shows itself before it stands in the registry.
+        started.wait_until(lambda: all(live(started, number) == 3 for number in (1, 2, 3)))
         started.wait_until((started.folder(1) / "state" / "peers.json").exists)
         yield started
 

@@ -508,7 +508,9 @@ def test_a_first_that_is_dead_and_has_left_the_store_is_gone(
     told = capsys.readouterr()
     assert words(told.out) == {"a": "gone", "b": "applied"}
     assert f"cannot reach figway at {here}" in told.err
-    other.peers = [also]
+    other.peers, other.unknown = [also], [here]
+    assert roll_back(here, "--json") == 0, "it was forgotten since"
+    other.unknown = []
     assert roll_back(here, "--json") == 1, "the store has not lost it"
 
 
