@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ from aiohttp import web
 from flags.provider import FlagSourceError
 from flags.unleash.admin_api import AdminApi
 from flags.unleash.connection import UnleashConnection
+from flags.unleash.pace import HURRY_STEPS
 from tests.flags.unleash.conftest import Connect
 from tests.flags.unleash.listening import Listening
 from tests.rigs.child import free_ports
@@ -97,7 +99,7 @@ async def test_a_percentage_that_is_written_and_not_served_is_not_called_done(
     connect: Connect,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("flags.unleash.feed.HURRY_SECONDS", 0.2)
+    monkeypatch.setattr("flags.unleash.feed.SERVED_SECONDS", 0.2)
     fake_unleash.answers = {
         ("GET", SEARCH): FOUND,
         ("GET", PLACE): {"enabled": True, "strategies": [ROLLOUT]},
@@ -110,6 +112,27 @@ async def test_a_percentage_that_is_written_and_not_served_is_not_called_done(
         await feed.set_percent("route:catalog", 2500)
     fake_unleash.flag("figway-catalog", percent=25, group="catalog")
     await feed.set_percent("route:catalog", 2500)
+    assert listening.percent("catalog") == 25
+
+
+async def test_a_percentage_is_asked_for_until_it_is_served(
+    fake_unleash: FakeUnleash, listening: Listening, connect: Connect
+) -> None:
+    fake_unleash.answers = {
+        ("GET", SEARCH): FOUND,
+        ("GET", PLACE): {"enabled": True, "strategies": [ROLLOUT]},
+        ("PATCH", f"{PLACE}/strategies/1"): {},
+    }
+    fake_unleash.flag("figway-catalog", percent=5, group="catalog")
+    # Nothing but the hurry can find it.
+    feed = connect(poll=3600.0)
+    await listening.until(lambda: listening.percent("catalog") == 5)
+    setting = asyncio.create_task(feed.set_percent("route:catalog", 2500))
+    fetches = len(fake_unleash.fetches())
+    # More looks than one hurry has.
+    await listening.until(lambda: len(fake_unleash.fetches()) >= fetches + len(HURRY_STEPS) + 3)
+    fake_unleash.flag("figway-catalog", percent=25, group="catalog")
+    await setting
     assert listening.percent("catalog") == 25
 
 
