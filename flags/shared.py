@@ -60,6 +60,8 @@ NOTHING_SHARED = SharedState()
 
 # What a replica says when it goes, before its boot.
 LEFT: Final = "left "
+# What a replica said of itself is true for so long: the lease that it takes in the store.
+LEASE_SECONDS: Final = 3.0
 
 
 def merge(one: SharedState, other: SharedState) -> SharedState:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from flags.redis.keys import Keys
 from flags.redis.url import RedisUrl
+from flags.shared import LEASE_SECONDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +33,7 @@ class RedisSettings:
     pause: float = 0.05
     longest_pause: float = 1.0
     # A replica that renews no more is not live after `lease`, and forgotten after `forget`.
-    lease: float = 3.0
+    lease: float = LEASE_SECONDS
     renew: float = 1.0
     forget: float = 600.0
     # Changes kept in the stream, about.

@@ -197,7 +197,7 @@ CALLS = (
             Parameter(
                 name="limit",
                 schema={"type": "integer", "minimum": 1, "maximum": MAX_ENTRIES, "default": 100},
-                text="how many",
+                text="how many changes: one that was begun and done is two entries",
             ),
         ),
     ),

@@ -66,7 +66,7 @@ def add_parser(subparsers: Parsers) -> None:
         type=_limit,
         default=100,
         metavar="N",
-        help=f"the newest N, up to {MAX_ENTRIES} (default 100)",
+        help=f"the newest N changes, up to {MAX_ENTRIES} (default 100)",
     )
     parser.add_argument(
         "--anchor",
@@ -205,22 +205,20 @@ def _tell_verified(answer: dict[str, Any], *, as_json: bool) -> int:
 
 def lines_of(entries: Sequence[dict[str, Any]]) -> list[str]:
     """Entries for people: one line for each change, and what it came to."""
+    from proxy.supervision.audit_reading import change_of
+
     lines: list[str] = []
     # What was begun is told by its end; only what has none is shown itself.
-    ended = [_change(entry) for entry in entries if entry.get("phase") == "done"]
+    ended = [change_of(entry) for entry in entries if entry.get("phase") == "done"]
     for entry in entries:
         if entry.get("phase") == "begun" and entry.get("outcome", "") == "":
-            if _change(entry) in ended:
+            if change_of(entry) in ended:
                 continue
             entry = {**entry, "outcome": "begun, and nothing is known of its end"}
-        elif entry.get("phase") == "done" and _change(entry) in ended:
-            ended.remove(_change(entry))
+        elif entry.get("phase") == "done" and change_of(entry) in ended:
+            ended.remove(change_of(entry))
         lines.append(_line(entry))
     return lines
-
-
-def _change(entry: dict[str, Any]) -> tuple[object, ...]:
-    return tuple(entry.get(name) for name in ("action", "scope", "who", "reason"))
 
 
 def _line(entry: dict[str, Any]) -> str:

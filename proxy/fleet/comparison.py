@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 
 from structlog.typing import FilteringBoundLogger
 
+from flags.shared import LEASE_SECONDS
 from proxy.fleet.divergence import Difference, Watchdog
 from proxy.fleet.lost import KEPT_SECONDS
-from proxy.fleet.replica import LEASE_SECONDS, Replica
+from proxy.fleet.replica import Replica
 
 
 class Comparison:

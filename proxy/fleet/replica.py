@@ -7,11 +7,8 @@ from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from flags.shared import ReplicaView
+from flags.shared import LEASE_SECONDS, ReplicaView
 from proxy.supervision.traffic import TrafficView
-
-# What a replica said of itself is true for so long: the lease that it takes in the store.
-LEASE_SECONDS = 3.0
 
 # live: heard within its lease; unknown: nobody could ask since its lease was read as lasting;
 # gone: its lease has ended, or it stands in the registry no more.

@@ -6,7 +6,16 @@ import asyncio
 import time
 from typing import Final
 
-from proxy.errors import BrokenResponse, PoolExhausted, ProxyError, UpstreamError
+from proxy.errors import (
+    BrokenResponse,
+    ConnectTimeout,
+    FirstByteTimeout,
+    PoolExhausted,
+    ProxyError,
+    ResponseIdleTimeout,
+    UpstreamError,
+)
+from proxy.evidence.outcome import Outcome
 from proxy.exchange import Answer, Exchange, Header
 from proxy.http1.fields import STRIDE
 from proxy.http1.pool import Endpoint, UpstreamPool
@@ -17,6 +26,16 @@ from proxy.observer.shadow_request import ShadowRequest
 # Causes beside those of proxy/errors.py.
 TIMEOUT: Final = "timeout"
 OVERSIZE: Final = "oversize"
+_TIMEOUTS: Final = frozenset(
+    {TIMEOUT, ConnectTimeout.cause, FirstByteTimeout.cause, ResponseIdleTimeout.cause}
+)
+
+
+def outcome_without_answer(error: str) -> Outcome:
+    """The outcome of a request that the shadow side gave no answer to, by the cause of that."""
+    if error == OVERSIZE:
+        return Outcome.INCOMPARABLE
+    return Outcome.SHADOW_TIMEOUT if error in _TIMEOUTS else Outcome.SHADOW_ERROR
 
 
 class Asking(Asker):

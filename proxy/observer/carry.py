@@ -10,10 +10,7 @@ from typing import Final
 from proxy.compare.comparison import Comparison, Result
 from proxy.compare.policy import CompareRuleError
 from proxy.errors import (
-    ConnectTimeout,
-    FirstByteTimeout,
     PoolExhausted,
-    ResponseIdleTimeout,
 )
 from proxy.evidence.exemplar import Exemplar
 from proxy.evidence.judge import judge
@@ -21,7 +18,7 @@ from proxy.evidence.outcome import Outcome
 from proxy.evidence.settled import Settled, Triple
 from proxy.exchange import AskedRequest, Exchange
 from proxy.handover import HandoverBroken, TakenRequest, TakenResponse
-from proxy.observer.asking import OVERSIZE, TIMEOUT, Asking
+from proxy.observer.asking import OVERSIZE, Asking, outcome_without_answer
 from proxy.observer.comparer import Comparer
 from proxy.observer.counts import Counts
 from proxy.observer.examine import Job
@@ -44,9 +41,6 @@ from proxy.stages import Side
 LATEST: Final = 0.5
 # How long routes.yaml of a revision that a worker uses already may be on its way here (seconds).
 _NEWS_PATIENCE: Final = 1.0
-_TIMEOUTS: Final = frozenset(
-    {TIMEOUT, ConnectTimeout.cause, FirstByteTimeout.cause, ResponseIdleTimeout.cause}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,12 +166,7 @@ class Carry:
     async def _weigh(self, pair: Pair, boot: str, route: Route) -> Ending | Settled:
         shadow = pair.shadow
         if shadow.answer is None:
-            if shadow.error == OVERSIZE:
-                outcome = Outcome.INCOMPARABLE
-            elif shadow.error in _TIMEOUTS:
-                outcome = Outcome.SHADOW_TIMEOUT
-            else:
-                outcome = Outcome.SHADOW_ERROR
+            outcome = outcome_without_answer(shadow.error)
             return await self._unanswered(pair, outcome, boot, route)
         legacy, new = pair.of(Side.LEGACY), pair.of(Side.NEW)
         assert legacy.answer is not None

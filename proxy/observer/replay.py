@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Final
 
-from proxy.errors import ConnectTimeout, FirstByteTimeout, ResponseIdleTimeout
 from proxy.evidence.answers import ReplayAnswer, ShownExemplar
 from proxy.evidence.exemplar import StoredExemplar
 from proxy.evidence.judge import judge
 from proxy.evidence.outcome import Outcome
 from proxy.exchange import AskedRequest, Exchange
-from proxy.observer.asking import OVERSIZE, TIMEOUT, Asking
+from proxy.observer.asking import OVERSIZE, Asking, outcome_without_answer
 from proxy.observer.comparer import Comparer
 from proxy.observer.examine import Job
 from proxy.observer.exemplars import Keeping, request_of
@@ -24,10 +22,6 @@ from proxy.observer.terms import Terms
 from proxy.observer.upstreams import Upstreams
 from proxy.routing.route import Route
 from proxy.stages import Side
-
-_TIMEOUTS: Final = frozenset(
-    {TIMEOUT, ConnectTimeout.cause, FirstByteTimeout.cause, ResponseIdleTimeout.cause}
-)
 
 
 class Unreplayable(Exception):
@@ -131,10 +125,8 @@ class Replay:
 def _unanswered(pair: Pair) -> tuple[Outcome, str]:
     """What came of a pair of which a side gave no answer, and why."""
     legacy = pair.primary
-    error = legacy.error if legacy.answer is None else pair.shadow.error
-    if error == OVERSIZE:
-        return Outcome.INCOMPARABLE, error
-    if legacy.answer is None:
+    if legacy.answer is None and legacy.error != OVERSIZE:
         # Whatever new answered: nothing is there to hold it against.
-        return Outcome.ABORTED, error
-    return Outcome.SHADOW_TIMEOUT if error in _TIMEOUTS else Outcome.SHADOW_ERROR, error
+        return Outcome.ABORTED, legacy.error
+    error = pair.shadow.error if legacy.answer is not None else legacy.error
+    return outcome_without_answer(error), error

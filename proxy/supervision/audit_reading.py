@@ -64,17 +64,22 @@ def entries(files: Sequence[AuditFile], wanted: Wanted) -> list[dict[str, Any]]:
     return newest.entries[::-1]
 
 
+def change_of(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    """What the two lines of one change have in common."""
+    return tuple(repr(entry.get(name)) for name in ("action", "scope", "who", "reason"))
+
+
 class _Newest:
     """Takes lines, the newest first, until they are of so many changes."""
 
     def __init__(self, limit: int) -> None:
         self.entries: list[dict[str, Any]] = []
         self.left = limit
-        self._ended: set[str] = set()
+        self._ended: set[tuple[str, ...]] = set()
 
     def take(self, entry: dict[str, Any]) -> bool:
         """Take a line, unless it is of one change too many."""
-        change = repr([entry.get(name) for name in ("action", "scope", "who", "reason")])
+        change = change_of(entry)
         begun = entry.get("phase") == "begun" and not entry.get("outcome")
         if not (begun and change in self._ended):
             if not self.left:

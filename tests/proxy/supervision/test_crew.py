@@ -221,8 +221,7 @@ async def test_after_a_long_stop_workers_hear_nothing_before_all_is_known(
         await ship.until(lambda: Heartbeat() in sent)
         assert not asked.is_set()
 
-        # What SIGSTOP does to this process.
-        time.sleep(1.1)  # noqa: ASYNC251
+        time.sleep(1.1)  # noqa: ASYNC251 - what SIGSTOP does to this process
         await asyncio.wait_for(asked.wait(), 20)
         sent.clear()
         publish(ship, 2)

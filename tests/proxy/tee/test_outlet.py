@@ -153,8 +153,8 @@ def test_what_has_waited_is_written_behind_a_response_and_not_before_the_next() 
     outlet = connected(kernel)
     began = time.perf_counter()
     for late, writes in ((0.0, 0), (GATHER_SECONDS / 2, 0), (1.0, 1), (1.0, 1), (2.0, 2)):
-        # Only `hand_over` is used of a copy, nothing of a journey.
-        outlet.whole.append((Packed(outlet), None, began + late))  # type: ignore[arg-type]
+        copy = Packed(outlet)
+        outlet.whole.append((copy, None, began + late))  # type: ignore[arg-type] # stand-ins
         outlet.pack_soon()
         kernel.soon.pop()()
         assert kernel.writes == writes
